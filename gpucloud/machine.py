@@ -1,0 +1,99 @@
+"""What a machine is, wherever it runs: the words that every room of the program shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum, unique
+
+TAG_RUN = "gpucloud-run"
+TAG_NAME = "gpucloud-name"
+TAG_OWNER = "gpucloud-owner"
+TAG_PROFILE = "gpucloud-profile"
+TAG_EXPIRES = "gpucloud-expires"
+TAG_IDLE = "gpucloud-idle"
+
+
+@unique
+class State(StrEnum):
+    """Life of a machine. STOPPED means that compute billing has stopped; disks go on costing."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine as its cloud describes it now. Addresses change on stop and start: never an identity."""
+
+    id: str
+    name: str
+    run: str
+    cloud: str
+    region: str
+    zone: str
+    type: str
+    state: State
+    address: str | None = None
+    ssh_user: str = "ubuntu"
+    ssh_port: int = 22
+    launched_at: datetime | None = None
+    expires_at: datetime | None = None
+    spot: bool = False
+    disk_gb: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to launch. Plain values only: the journal keeps it, so that another process can undo the launch.
+
+    `image` is an alias that the provider understands (`ubuntu-22.04`, `ubuntu-24.04`, `dlami`) or an id of its own.
+    `disk_gb` is in GB, `ttl_minutes` in minutes (None: no kill switch). `ssh_from` is a CIDR; empty means the
+    caller's own address. `user_data` is the cloud-config document, which holds the machine's private host key:
+    it is not written to the journal (see `journal_form`).
+    """
+
+    name: str
+    region: str
+    type: str
+    image: str = "ubuntu-22.04"
+    disk_gb: int = 100
+    spot: bool = False
+    subnet: str = ""
+    zone: str = ""
+    ssh_from: str = ""
+    ssh_user: str = "ubuntu"
+    ttl_minutes: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    user_data: str = field(default="", repr=False)
+
+    def journal_form(self) -> dict[str, object]:
+        """The spec as the journal keeps it: everything that undoing needs, and no secret."""
+        form = asdict(self)
+        del form["user_data"]
+        return form
+
+    @classmethod
+    def from_journal(cls, form: Mapping[str, object]) -> Spec:
+        """The spec that `journal_form` wrote."""
+        return cls(**form)  # type: ignore[arg-type]  # written by journal_form, from these very fields
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something in the cloud that carries our tag: an instance, volume, interface, security group …
+
+    `costs` says whether it is billed while it exists.
+    """
+
+    kind: str
+    id: str
+    region: str
+    run: str
+    costs: bool

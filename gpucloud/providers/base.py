@@ -1,0 +1,74 @@
+"""The contract that every cloud keeps. Each sentence here is a test that runs on every provider."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from gpucloud.errors import Problem
+from gpucloud.machine import Machine, Resource, Spec
+from gpucloud.saga import Step
+
+
+class Provider(Protocol):
+    """One cloud. Only GpucloudError leaves a provider; SDK errors are translated by code, with their cause kept.
+
+    Made by the provider module's `connect(settings, region, regions)`; making one calls no API.
+    """
+
+    name: str
+
+    def preflight(self, spec: Spec) -> list[Problem]:
+        """Everything that would make the launch fail, found without changing anything; empty means go.
+
+        Independent questions are asked in parallel, and what was learnt (image id, zones, subnet, the caller's
+        address) is kept for `launch_steps` of the same provider object, so that nothing is asked twice.
+        """
+        ...
+
+    def launch_steps(self, spec: Spec, run: str) -> list[Step]:
+        """The steps that make the machine, in order; the last one is called `instance` and records `id`.
+
+        Planning calls no API, so another process can plan again from the journal's spec in order to undo.
+        """
+        ...
+
+    def get(self, machine_id: str) -> Machine:
+        """The machine as it is now. Raises NotFound, also for one that is terminated."""
+        ...
+
+    def list(self) -> list[Machine]:
+        """Our machines only (by tag), in every configured region, all pages, without the terminated ones."""
+        ...
+
+    def start(self, machine_id: str) -> None:
+        """Start a stopped machine; return when accepted. No-op if it runs. Raises NotFound or CapacityError."""
+        ...
+
+    def stop(self, machine_id: str) -> None:
+        """Stop compute billing; return when accepted. No-op if stopped already. Raises NotFound."""
+        ...
+
+    def terminate(self, machine_id: str) -> None:
+        """Remove the machine for good; return when accepted. An absent machine is a success."""
+        ...
+
+    def resources(self, run: str) -> list[Resource]:
+        """Everything in the cloud that carries the run's tag, gone or going excepted. Empty after a full `down`."""
+        ...
+
+    def orphans(self, live_runs: Collection[str]) -> list[Resource]:
+        """What carries our tag and belongs to none of `live_runs`."""
+        ...
+
+    def delete(self, resource: Resource) -> None:
+        """Remove one resource and wait until it is gone. An absent one is a success."""
+        ...
+
+    def set_tags(self, machine_id: str, tags: dict[str, str]) -> None:
+        """Add or replace tags of a machine. Raises NotFound."""
+        ...
+
+    def console(self, machine_id: str) -> str:
+        """The boot log, for remedies; may be empty. Raises NotFound."""
+        ...
