@@ -1,0 +1,77 @@
+"""What machines cost, as far as it is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gpucloud import money
+from gpucloud.catalog.types import Price
+from gpucloud.machine import Machine, State
+
+START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+RUNNING = Machine(
+    id="i-1",
+    name="gpu",
+    run="r",
+    cloud="aws",
+    region="us-east-1",
+    zone="us-east-1a",
+    type="g4dn.xlarge",
+    state=State.RUNNING,
+    launched_at=START,
+    disk_gb=100,
+)
+
+
+def test_a_machine_costs_what_its_type_costs_in_its_region() -> None:
+    assert money.machine_price(RUNNING) == Price(0.526, "2026-07-20", "us-east-1")
+    assert money.machine_price(replace(RUNNING, spot=True)) == Price(0.1894, "2025-06-28", "us-east-1", spot=True)
+
+
+@pytest.mark.parametrize("unknown", [{"type": "t3.micro"}, {"region": "us-east-2"}])
+def test_without_a_known_price_nothing_is_made_up(unknown: dict[str, str]) -> None:
+    machine = replace(RUNNING, **unknown)  # type: ignore[arg-type]  # texts for text fields
+    assert money.machine_price(machine) is None
+    assert money.cost_so_far(machine, START + timedelta(hours=2)) is None
+
+
+def test_compute_is_counted_since_the_last_start() -> None:
+    assert money.cost_so_far(RUNNING, START + timedelta(minutes=90)) == pytest.approx(0.789)
+    assert money.cost_so_far(replace(RUNNING, state=State.STOPPING), START + timedelta(hours=1)) == 0.526
+
+
+def test_a_clock_that_lags_costs_nothing() -> None:
+    assert money.cost_so_far(RUNNING, START - timedelta(seconds=3)) == 0
+
+
+@pytest.mark.parametrize("unknown", [replace(RUNNING, state=State.STOPPED), replace(RUNNING, launched_at=None)])
+def test_the_cost_of_earlier_runs_is_not_known(unknown: Machine) -> None:
+    assert money.cost_so_far(unknown, START + timedelta(hours=1)) is None
+
+
+def test_a_stopped_machine_still_pays_for_its_disk() -> None:
+    stopped = replace(RUNNING, state=State.STOPPED)
+    assert money.stopped_usd_per_hour(stopped) == pytest.approx(8 / 730)
+    price = money.disk_price(stopped)
+    assert price is not None and price.usd == 0.08 and price.as_of and "gp3" in price.source
+
+
+@pytest.mark.parametrize("unknown", [replace(RUNNING, region="eu-west-1"), replace(RUNNING, disk_gb=None)])
+def test_a_disk_of_unknown_price_or_size_has_no_cost(unknown: Machine) -> None:
+    assert money.stopped_usd_per_hour(unknown) is None
+
+
+def test_amounts_are_shown_with_their_unit_and_date() -> None:
+    assert money.per_hour(Price(0.526, "2026-07-20", "us-east-1")) == "0.526 USD/h (list price of 2026-07-20)"
+    assert money.per_hour(Price(113.9328, "2026-Q1", "x", spot=True)) == "113.9 USD/h (spot price of 2026-Q1)"
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [(None, "–"), (0, "0.00 USD"), (12.345, "12.35 USD"), (0.0011, "0.0011 USD"), (250, "250.00 USD")],
+)
+def test_an_amount_of_money(amount: float | None, shown: str) -> None:
+    assert money.format_usd(amount) == shown
