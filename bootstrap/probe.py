@@ -225,8 +225,9 @@ def pci():
 
 
 def module():
-    lines = read("/proc/modules").splitlines()
-    loaded = sorted(line.split()[0] for line in lines if re.match(r"nvidia|nouveau|gdrdrv", line))
+    # initstate is there for loadable modules only, and says `live` once the module has started.
+    states = {name: read("/sys/module/%s/initstate" % name) for name in names("/sys/module")}
+    loaded = sorted(name for name in states if re.match(r"nvidia|nouveau|gdrdrv", name) and states[name] == "live")
     libraries = glob.glob("/usr/lib/*/libnvidia-ml.so.*.*") + glob.glob("/usr/lib*/libnvidia-ml.so.*.*")
     versions = sorted({path.split(".so.", 1)[1] for path in libraries}, key=release_key)
     switches = names("/proc/driver/nvidia-nvswitch/devices")
