@@ -1,0 +1,129 @@
+"""The state of the embedded cloud: moto's regions, the scenario, the guests, the clock, and how it is kept on disk."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+
+from gpucloud.sandbox.aws import images
+from gpucloud.sandbox.aws.calls import CallLog
+from gpucloud.sandbox.aws.instance import TimedInstance
+from gpucloud.sandbox.aws.timers import Chores, Timers
+from gpucloud.sandbox.aws.wire import ApiError
+from gpucloud.sandbox.guests import Guests
+from gpucloud.sandbox.scenario import Scenario
+
+ACCOUNT = "123456789012"  # moto's default account, which AWS's own documentation uses in its examples
+STATE_VERSION = 1
+
+
+@dataclass
+class Book:
+    """What the cloud knows beyond moto: client tokens, and since when things exist."""
+
+    tokens: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    births: dict[str, dict[str, float]] = field(default_factory=dict)  # region -> id -> unix time
+
+
+class World:
+    """Everything that calls, timers and guests share. Whoever reads or changes it holds `lock`."""
+
+    def __init__(self, scenario: Scenario, guests: Guests, state_file: Path, ssh_port: int, mirror_url: str) -> None:
+        self.scenario, self.guests, self.state_file = scenario, guests, state_file
+        self.ssh_port, self.mirror_url = ssh_port, mirror_url
+        self.lock = RLock()
+        self.log, self.timers, self.chores, self.book = CallLog(), Timers(), Chores(), Book()
+
+    def region(self, name: str) -> Any:
+        """moto's EC2 backend of a region, with our images in it."""
+        known = ec2_backends[ACCOUNT]
+        if name not in known:
+            raise ApiError("InvalidRegion", f"there is no region {name}", 400)
+        fresh = name not in known.keys()  # noqa: SIM118  # `in` on this class means: could be made
+        backend = known[name]
+        if fresh:
+            images.register(backend)
+            # moto would load its KMS to make this key; the name is all that a volume shows of it.
+            backend.default_kms_key_id = f"arn:aws:kms:{name}:{ACCOUNT}:alias/aws/ebs"
+        return backend
+
+    def regions(self) -> dict[str, Any]:
+        """The regions that were used so far."""
+        return dict(ec2_backends[ACCOUNT].items())
+
+    def instances(self) -> Iterator[TimedInstance]:
+        for backend in self.regions().values():
+            for reservation in backend.reservations.values():
+                yield from reservation.instances
+
+    def find(self, instance_id: str) -> TimedInstance | None:
+        return next((instance for instance in self.instances() if instance.id == instance_id), None)
+
+    def new_address(self) -> str:
+        """A loopback address 127.77.x.y on which nobody listens at the guests' SSH port.
+
+        Random, because the sandboxes of several state directories share the host's loopback network.
+        """
+        taken = {instance.public_ip for instance in self.instances() if not instance.gone}
+        while True:
+            address = f"127.77.{random.randint(0, 255)}.{random.randint(1, 254)}"
+            if address not in taken and _free(address, self.ssh_port):
+                return address
+
+    def save(self) -> None:
+        """Write the whole state, atomically."""
+        state = {"version": STATE_VERSION, "book": self.book, "regions": self.regions()}
+        fresh = self.state_file.with_suffix(".new")
+        # User data holds the machines' private host keys: for the owner's eyes only.
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            pickle.dump(state, file)
+        os.replace(fresh, self.state_file)
+
+    def load(self) -> bool:
+        """Take over the state of an earlier daemon; False when there is none of this version."""
+        if not self.state_file.exists():
+            return False
+        state = pickle.loads(self.state_file.read_bytes())
+        if state["version"] != STATE_VERSION:
+            return False
+        self.book = state["book"]
+        ec2_backends[ACCOUNT].update(state["regions"])
+        return True
+
+    def clear(self) -> None:
+        """Back to an empty account: every machine, resource, call count and file is forgotten."""
+        self.timers.clear()
+        # Guests are destroyed without the lock: work that is under way on them may need it to report.
+        self.chores.drain()
+        for guest in self.guests.list():
+            self.guests.destroy(guest)
+        with self.lock:
+            ec2_backends[ACCOUNT].clear()
+            self.book = Book()
+            self.log.clear()
+            self.save()
+
+    def close(self) -> None:
+        """Stop the clock and the guests. The state needs no saving: every change was saved when it was made."""
+        self.timers.close()
+        self.chores.close()
+        self.guests.close()
+
+
+def _free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
