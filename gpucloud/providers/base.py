@@ -37,10 +37,6 @@ class Provider(Protocol):
         """The machine as it is now. Raises NotFound, also for one that is terminated."""
         ...
 
-    def list(self) -> list[Machine]:
-        """Our machines only (by tag), in every configured region, all pages, without the terminated ones."""
-        ...
-
     def start(self, machine_id: str) -> None:
         """Start a stopped machine; return when accepted. No-op if it runs. Raises NotFound or CapacityError."""
         ...
@@ -71,4 +67,12 @@ class Provider(Protocol):
 
     def console(self, machine_id: str) -> str:
         """The boot log, for remedies; may be empty. Raises NotFound."""
+        ...
+
+    def regions(self) -> list[str]:
+        """Every region that the account may use."""
+        ...
+
+    def list(self) -> list[Machine]:
+        """Our machines only (by tag), in every region given to `connect`, all pages, without the terminated ones."""
         ...

@@ -1,0 +1,31 @@
+"""AWS, through boto3, which is imported when the first client is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gpucloud.errors import ConfigError
+from gpucloud.providers.aws.policy import policy
+from gpucloud.providers.aws.settings import AwsSettings
+
+if TYPE_CHECKING:
+    from gpucloud.providers.aws.provider import AwsProvider
+
+__all__ = ["connect", "policy"]
+
+
+def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> AwsProvider:
+    """The Provider for AWS. Raises ConfigError if no region is chosen; calls no API.
+
+    `settings` are the fields of AwsSettings that differ from its defaults.
+    """
+    if not region:
+        raise ConfigError(
+            "no AWS region",
+            "none is given by `--region`, GPUCLOUD_REGION or the config file",
+            "add `--region us-east-1`, or `region: us-east-1` to the config file",
+        )
+    from gpucloud.providers.aws.provider import AwsProvider
+
+    return AwsProvider(AwsSettings(**settings), region, regions)

@@ -1,0 +1,93 @@
+"""boto3 clients: one for each service and region, made on first use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from gpucloud import __version__
+from gpucloud.errors import CredentialsError
+from gpucloud.providers.aws.errors import NO_CAPACITY, NO_CREDENTIALS, translated
+from gpucloud.providers.aws.settings import AwsSettings
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds. EC2 endpoints answer a connect in milliseconds; longer means no network."""
+READ_TIMEOUT = 30.0
+"""Seconds. RunInstances takes up to 10 s on a bad day; botocore's own 60 s hides a dead network for minutes."""
+MAX_ATTEMPTS = 5
+"""Attempts of one call in all, with botocore's jittered back-off between them. They share the call's ClientToken."""
+
+
+class Clients:
+    """The clients of one AwsSettings. Safe to share between threads, as boto3 clients are and sessions are not."""
+
+    def __init__(self, settings: AwsSettings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def ec2(self, region: str) -> Any:
+        """The EC2 client of a region. Raises CredentialsError if there are none."""
+        return self.client("ec2", region)
+
+    def client(self, service: str, region: str) -> Any:
+        """The client of a service in a region. Raises CredentialsError if there are none."""
+        with self._lock, translated(f"use the region {region}"):
+            key = (service, region)
+            if key not in self._clients:
+                self._clients[key] = self._make(service, region)
+            return self._clients[key]
+
+    def check_credentials(self) -> None:
+        """Raise CredentialsError if there are none to be found. Whether AWS accepts them is another matter."""
+        with self._lock, translated("find the credentials"):
+            self._open_session()
+
+    def _open_session(self) -> Session:
+        if self._session is None:
+            session = _session(self.settings)
+            if session.get_credentials() is None:
+                raise CredentialsError(NO_CREDENTIALS.what, NO_CREDENTIALS.why, NO_CREDENTIALS.remedy)
+            self._session = session
+        return self._session
+
+    def _make(self, service: str, region: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            user_agent_extra=f"gpucloud/{__version__}",
+            max_pool_connections=32,
+            proxies={} if self.settings.access_key else None,
+        )
+        make: Any = self._open_session().client  # its overloads know service names as literals only
+        client = make(service, region_name=region, endpoint_url=self.settings.endpoint_url or None, config=config)
+        client.meta.events.register_first("needs-retry.ec2.*", _capacity_is_an_answer)
+        return client
+
+
+def _capacity_is_an_answer(response: tuple[Any, Any] | None = None, **_: object) -> None:
+    """EC2 says "no capacity" with HTTP 500, which botocore takes for an outage and would ask again and again."""
+    if response and response[1].get("Error", {}).get("Code") in NO_CAPACITY:
+        response[0].status_code = 400
+
+
+def _session(settings: AwsSettings) -> Session:
+    """A boto3 session: the user's own, or one that looks at nothing but the settings."""
+    import boto3
+    import botocore.session
+
+    if not settings.access_key:
+        return boto3.Session()
+    nowhere = (None, None, os.devnull, None)
+    alone = botocore.session.Session(
+        session_vars={"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
+    )
+    return boto3.Session(settings.access_key, settings.secret_key, botocore_session=alone)
