@@ -169,6 +169,11 @@ def is_known_in(wanted: InstanceType, region: str) -> bool:
     return offer is not None and offer.offered != "no"
 
 
+def regions_of(wanted: InstanceType) -> list[str]:
+    """The regions in which the type is known to be had, in the order of the table."""
+    return [region for name, region in _offers() if name == wanted.name and is_known_in(wanted, region)]
+
+
 def search(
     *,
     gpu: str = "",

@@ -1,0 +1,45 @@
+"""gpucloud down"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpucloud.cli import app
+from gpucloud.cli.options import MaybeNames, Output, Yes, confirm
+from gpucloud.cli.render import Format
+
+if TYPE_CHECKING:
+    from gpucloud.ops.down import Target
+
+
+@app.app.command()
+def down(
+    ctx: typer.Context,
+    names: MaybeNames = None,
+    all_machines: Annotated[bool, typer.Option("--all", help="Every machine of ours.")] = False,
+    run_id: Annotated[str, typer.Option(help="What this run made, whether or not `up` got to its end.")] = "",
+    yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Terminate machines and remove everything that `up` made; prints a receipt."""
+    from gpucloud.cli import show
+    from gpucloud.cli.live import view
+    from gpucloud.ops import down as ops
+
+    context = app.context(ctx)
+    targets = ops.targets(context, names or [], all_machines, run_id)
+    if dry_run or not targets:
+        show.would_remove(targets, output)
+        return
+    confirm(f"terminate and remove {_listed(targets)}?", yes)
+    with view() as screen:
+        receipts = ops.down(app.context(ctx, screen.report), targets)
+    show.receipts(receipts, output)
+    ops.require_gone(receipts)
+
+
+def _listed(targets: list[Target]) -> str:
+    return ", ".join(target.name for target in targets)

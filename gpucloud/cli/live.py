@@ -1,0 +1,129 @@
+"""Show long work while it happens: a live table on a terminal, one plain line per event elsewhere. All on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from gpucloud.progress import Progress, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+
+_MARKS = {Status.DONE: "✓", Status.SKIP: "·", Status.FAIL: "✗", Status.START: "…", Status.NOTE: "i", Status.LINE: " "}
+_STYLES = {Status.DONE: "green", Status.SKIP: "dim", Status.FAIL: "red", Status.START: "cyan", Status.NOTE: "yellow"}
+_SMALLEST = (40, 12)
+"""Columns and lines below which a live table would only flicker."""
+
+
+def quiet(_: Progress) -> None:
+    """For commands that show only their result."""
+
+
+class View(Protocol):
+    """Shows progress until the command is over. `say` prints a line above it; `hourly_usd` adds the cost so far."""
+
+    hourly_usd: float | None
+
+    def report(self, event: Progress) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+@contextmanager
+def view() -> Iterator[View]:
+    """A View that fits where stderr goes."""
+    if not _live_possible():
+        yield _Plain()
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True, highlight=False)
+    board = _Board(console)
+    with Live(get_renderable=board.render, console=console, refresh_per_second=8) as live:
+        yield board
+        live.refresh()
+
+
+def _live_possible() -> bool:
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    size = os.get_terminal_size(sys.stderr.fileno())
+    return size.columns >= _SMALLEST[0] and size.lines >= _SMALLEST[1]
+
+
+class _Plain:
+    """One line per event: seconds since the start, machine, step, what happened."""
+
+    def __init__(self) -> None:
+        self.hourly_usd: float | None = None
+        self._begun = time.monotonic()
+
+    def report(self, event: Progress) -> None:
+        took = time.monotonic() - self._begun
+        text = event.text if event.status is Status.LINE else f"{event.status:<5} {event.text}"
+        self.say(f"{took:6.1f}s  {event.machine:<12} {event.step:<20} {text}".rstrip())
+
+    def say(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+@dataclass
+class _Row:
+    begun: float
+    status: Status = Status.START
+    ended: float | None = None
+    text: str = ""
+
+
+@dataclass
+class _Board:
+    """The state behind the live table: one row per machine and step, in order of appearance."""
+
+    console: Console
+    hourly_usd: float | None = None
+    begun: float = field(default_factory=time.monotonic)
+    rows: dict[tuple[str, str], _Row] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        self.console.print(text)
+
+    def report(self, event: Progress) -> None:
+        now = time.monotonic()
+        row = self.rows.setdefault((event.machine, event.step), _Row(now))
+        row.text = event.text or row.text
+        if event.status is Status.LINE:
+            return
+        row.status = event.status
+        if event.status is Status.START:
+            row.begun, row.ended = now, None
+        else:
+            row.ended = now
+            row.text = event.text
+
+    def render(self) -> Group:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        now = time.monotonic()
+        grid = Table.grid(padding=(0, 2))
+        for column in range(4):
+            grid.add_column(no_wrap=True, overflow="ellipsis", justify="right" if column == 2 else "left")
+        for (_, step), row in list(self.rows.items()):
+            style = _STYLES.get(row.status, "")
+            took = (row.ended or now) - row.begun
+            elapsed = "" if row.status is Status.NOTE else f"{took:.1f}s"
+            grid.add_row(Text(_MARKS[row.status], style=style), step, Text(elapsed, style="dim"), Text(row.text, "dim"))
+        return Group(grid, Text(self._footer(now), style="dim"))
+
+    def _footer(self, now: float) -> str:
+        passed = now - self.begun
+        cost = f" · ${self.hourly_usd * passed / 3600:.4f} so far" if self.hourly_usd is not None else ""
+        return f"{passed:.0f}s{cost}"

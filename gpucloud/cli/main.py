@@ -1,0 +1,100 @@
+"""The entry point, and the only place that catches, prints and exits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from gpucloud import __version__, signals
+from gpucloud.errors import ExitStatus, GpucloudError
+
+_GLOBAL_FLAGS = frozenset({"--sandbox", "--debug"})
+_GLOBAL_VALUES = frozenset({"--cloud", "--region"})
+_TAKE_COMMANDS = frozenset({"ssh", "exec"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments == ["--version"]:
+        sys.stdout.write(f"gpucloud {__version__}\n")
+        return ExitStatus.OK
+    signals.install()
+    try:
+        return _run(globals_first(arguments))
+    except signals.Interrupted as exc:
+        _say(f"interrupted by {exc}")
+        return exc.status
+    except GpucloudError as exc:
+        return _explain(exc, debug="--debug" in arguments)
+    except BrokenPipeError:
+        # Whoever read our output has gone: keep the interpreter from complaining when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except Exception as exc:
+        return _confess(exc, debug="--debug" in arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from gpucloud.cli.app import app
+
+    ours, command = split_command(arguments)
+    try:
+        app(args=ours, prog_name="gpucloud", obj=command)
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else ExitStatus.OK
+    return ExitStatus.OK
+
+
+def globals_first(arguments: Sequence[str]) -> list[str]:
+    """Let global options stand anywhere before `--`: people write `gpucloud up T --sandbox`."""
+    front: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--":
+            rest += [argument, *remaining]
+        elif argument in _GLOBAL_FLAGS or argument.split("=", 1)[0] in _GLOBAL_VALUES and "=" in argument:
+            front.append(argument)
+        elif argument in _GLOBAL_VALUES:
+            front += [argument, *(value for value in [next(remaining, None)] if value is not None)]
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+def split_command(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What stands after `--` in verbs that run a command elsewhere is not ours to parse."""
+    words = list(arguments)
+    if "--" in words and not _TAKE_COMMANDS.isdisjoint(words[: words.index("--")]):
+        cut = words.index("--")
+        return words[:cut], words[cut + 1 :]
+    return words, []
+
+
+def _explain(error: GpucloudError, debug: bool) -> int:
+    from gpucloud.cli.render import error_text
+
+    if debug:
+        _traceback(error)
+    _say(error_text(error))
+    return error.status
+
+
+def _confess(error: Exception, debug: bool) -> int:
+    if debug:
+        _traceback(error)
+    _say(f"error: this is a bug in gpucloud: {type(error).__name__}: {error}")
+    _say("fix: run it again with `--debug` and report the traceback")
+    return ExitStatus.BUG
+
+
+def _traceback(error: BaseException) -> None:
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

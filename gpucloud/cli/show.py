@@ -1,0 +1,213 @@
+"""How plans, machines, reports and receipts look."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gpucloud.cli.render import Format, document, rows, stdout_console, table
+
+if TYPE_CHECKING:
+    from gpucloud.cli.live import View
+    from gpucloud.machine import Machine
+    from gpucloud.ops.context import Context
+    from gpucloud.ops.down import Receipt, Target
+    from gpucloud.ops.planning import Plan
+    from gpucloud.ops.undo import Interrupted
+    from gpucloud.ops.up import Outcome
+    from gpucloud.sandbox.client import SandboxInfo
+    from gpucloud.verify.report import Report
+
+MACHINE_COLUMNS = {
+    "name": "name",
+    "state": "state",
+    "type": "type",
+    "gpu": "GPU",
+    "region": "region",
+    "address": "address",
+    "launched_at": "up since",
+    "expires_at": "expires",
+    "usd_per_hour": "$/h",
+    "usd_so_far": "so far",
+}
+_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("·", "dim")}
+
+
+def plan_facts(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON: what will be made, with which stack, at what price."""
+    spec, stack, price = plan.spec, plan.stack, plan.price
+    return {
+        "name": spec.name,
+        "run": plan.run,
+        "cloud": plan.cloud,
+        "region": spec.region,
+        "type": spec.type,
+        "gpu": plan.type.gpu.name,
+        "gpu_count": plan.type.count,
+        "gpu_memory_gb": plan.type.memory_gb,
+        "vcpus": plan.type.vcpus,
+        "image": spec.image,
+        "disk_gb": spec.disk_gb,
+        "spot": spec.spot,
+        "ttl_minutes": spec.ttl_minutes,
+        "driver": f"{stack.branch} {stack.flavour}",
+        "torch": stack.torch,
+        "cuda": stack.cuda,
+        "stages": [stage["id"] for stage in plan.stages["stages"]],
+        "usd_per_hour": price.usd if price else None,
+        "price_as_of": price.as_of if price else None,
+    }
+
+
+def plan(decided: Plan, context: Context, screen: View) -> None:
+    """Two lines before anything is made: what, where, with what, for how much."""
+    facts = plan_facts(decided)
+    where = "sandbox, nothing is billed" if context.simulated else facts["region"]
+    price = (
+        f"${facts['usd_per_hour']:g}/h (list price of {facts['price_as_of']})"
+        if facts["usd_per_hour"]
+        else "price unknown"
+    )
+    gpus = f"{facts['gpu_count']:g} × {facts['gpu']} {facts['gpu_memory_gb']:g} GB"
+    kind = "spot" if facts["spot"] else "on-demand"
+    limit = f", ends by itself after {facts['ttl_minutes']} min" if facts["ttl_minutes"] else ""
+    screen.say(f"{facts['name']}: {facts['type']} ({gpus}), {kind}, {where}, {price}{limit}")
+    stack = f"driver {facts['driver']}, torch {facts['torch'] or 'of the image'}, stages {' '.join(facts['stages'])}"
+    screen.say(f"{' ' * len(facts['name'])}  {facts['image']}, {facts['disk_gb']} GB, {stack}")
+
+
+def prepared(decided: Plan, exists: bool, output: Format) -> None:
+    """The end of a dry run."""
+    if output is not Format.TABLE:
+        document({**plan_facts(decided), "exists": exists, "dry_run": True}, output)
+    elif exists:
+        sys.stdout.write(
+            f"dry run: {decided.spec.name} exists; `up` would bring it to this plan. Nothing was changed.\n"
+        )
+    else:
+        sys.stdout.write("dry run: every check passed, nothing was made.\n")
+
+
+def outcome(done: Outcome, output: Format) -> None:
+    """The end of `up`: the machine and how to use it."""
+    from gpucloud.ops import listing
+
+    machine = done.machine
+    if output is not Format.TABLE:
+        document(
+            {**listing.row(machine).to_dict(), "seconds": round(done.seconds, 1), "verify": done.report.to_dict()},
+            output,
+        )
+        return
+    if len(done.attempts) > 1:
+        table([("zone", "attempt"), *((zone, why or "launched") for zone, why in done.attempts)])
+    sys.stdout.write(f"{done.report.summary}\n")
+    sys.stdout.write(
+        f"ready in {done.seconds:.0f} s: `gpucloud ssh {machine.name}`; when done: `gpucloud down {machine.name}`\n"
+    )
+
+
+def machines(context: Context, found: Sequence[Machine], output: Format) -> None:
+    """Machines as `ls` shows them."""
+    from gpucloud.ops import listing
+
+    listed = [listing.row(machine).to_dict() for machine in found]
+    if output is Format.TABLE:
+        listed = [_for_people(each) for each in listed]
+    rows(listed, output, MACHINE_COLUMNS, empty="no machines")
+    if context.simulated and found and output is Format.TABLE:
+        sys.stderr.write("[simulated] sandbox machines; prices are what the real ones would cost\n")
+
+
+def _for_people(listed: dict[str, Any]) -> dict[str, Any]:
+    from gpucloud.money import format_usd
+
+    texts = {key: _moment(listed[key]) for key in ("launched_at", "expires_at")}
+    return {**listed, **texts, "usd_so_far": format_usd(listed["usd_so_far"])}
+
+
+def _moment(iso: str | None) -> str:
+    """Local time to the minute: machines live for hours."""
+    return iso[:16].replace("T", " ") if iso else ""
+
+
+def interrupted(runs: Sequence[Interrupted]) -> None:
+    """A remark after a listing: what was left half made, and what to do about it."""
+    for each in runs:
+        sys.stderr.write(f"run {each.run} ({each.name}) was interrupted: `gpucloud recover` removes what it made\n")
+
+
+def would_remove(targets: Sequence[Target], output: Format) -> None:
+    """The end of `down --dry-run`, or of a `down` that finds nothing."""
+    listed = [{"name": each.name, "run": each.run, "region": each.region, "what": each.what} for each in targets]
+    columns = {key: key for key in ("name", "run", "region", "what")}
+    rows(listed, output, columns, empty="there is nothing to remove")
+
+
+def recovered(removed: Mapping[str, Sequence[str]], output: Format) -> None:
+    """What `recover` removed, by run."""
+    listed = [{"run": run, "removed": list(names)} for run, names in removed.items()]
+    if output is not Format.TABLE:
+        document(listed, output)
+    elif not listed:
+        sys.stderr.write("no interrupted run\n")
+    for run, names in removed.items() if output is Format.TABLE else ():
+        sys.stdout.write(f"{run}: {', '.join(names) + ' removed' if names else 'nothing was left of it'}\n")
+
+
+def sandbox(info: SandboxInfo, output: Format) -> None:
+    """Where the sandbox is and how to use it from other programs."""
+    listed = {
+        "endpoint": info.endpoint,
+        "scenario": info.scenario,
+        "state": info.state,
+        "pid": info.pid,
+        "ssh_port": info.ssh_port,
+        "access_key": info.access_key,
+        "secret_key": info.secret_key,
+        "folder": str(info.state_dir),
+    }
+    if output is not Format.TABLE:
+        document(listed, output)
+        return
+    table([("sandbox", "[simulated]"), *((key, str(value)) for key, value in listed.items())])
+
+
+def reports(found: Sequence[Report], output: Format) -> None:
+    """What verify found: a line per check, with cause and remedy under what is not well."""
+    if output is not Format.TABLE:
+        document([report.to_dict() for report in found], output)
+        return
+    for report in found:
+        _report(report)
+
+
+def _report(report: Report) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    for check in report.checks:
+        mark, style = _MARKS[check.status.value]
+        body = Text(check.what)
+        if check.cause:
+            body.append(f"\n{check.cause}", "dim" if check.status.value == "skip" else "")
+        if check.remedy:
+            body.append(f"\nfix: {check.remedy}", "bold")
+        grid.add_row(Text(mark, style), check.layer.value, body)
+    console = stdout_console()
+    console.print(grid)
+    console.print(Text(report.summary, "green" if report.ok else "red"))
+
+
+def receipts(found: Sequence[Receipt], output: Format) -> None:
+    """What is gone, piece by piece, and what is not."""
+    if output is not Format.TABLE:
+        document([receipt.to_dict() for receipt in found], output)
+        return
+    for receipt in found:
+        lines: list[Mapping[str, Any] | tuple[str, ...]] = [(receipt.name, "", "")]
+        lines += [(each.kind, each.id, "gone") for each in receipt.gone]
+        lines += [(each.kind, each.id, f"STILL THERE: {reason}") for each, reason in receipt.remains]
+        table(lines) if len(lines) > 1 else sys.stdout.write(f"{receipt.name}: nothing was left to remove\n")

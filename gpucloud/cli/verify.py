@@ -1,0 +1,50 @@
+"""gpucloud verify"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpucloud.cli import app
+from gpucloud.cli.options import MaybeNames, Output
+from gpucloud.cli.render import Format
+
+if TYPE_CHECKING:
+    from gpucloud.verify.report import Report
+
+
+@app.app.command()
+def verify(
+    ctx: typer.Context,
+    names: MaybeNames = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Also measure bandwidth and matmul speed.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML report too.")] = None,
+    local: Annotated[bool, typer.Option("--local", help="Verify this machine.")] = False,
+    host: Annotated[str, typer.Option(metavar="USER@ADDR", help="Verify any machine over SSH.")] = "",
+    facts: Annotated[Path | None, typer.Option(help="Also write the raw facts, as JSON.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Prove the stack layer by layer: PCI, kernel module, nvidia-smi, devices, torch, container, health."""
+    from gpucloud.cli import show
+    from gpucloud.cli.live import view
+    from gpucloud.ops import verify as ops
+
+    with view() as screen:
+        targets = ops.targets(names or [], local, host)
+        proofs = ops.verify(lambda: app.context(ctx, screen.report), targets, deep=deep)
+    found = [report for _, report in proofs]
+    if junit is not None:
+        ops.write_junit(junit, found)
+    if facts is not None:
+        ops.write_facts(facts, [document for document, _ in proofs])
+    show.reports(found, output)
+    _exit(found)
+
+
+def _exit(found: list[Report]) -> None:
+    from gpucloud.errors import ExitStatus
+
+    if not all(report.ok for report in found):
+        raise typer.Exit(ExitStatus.VERIFY_FAILED)

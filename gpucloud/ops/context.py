@@ -1,0 +1,82 @@
+"""What every use case needs: settings, local state, the clouds, a clock, and someone to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from gpucloud.config import Config
+from gpucloud.journal import read
+from gpucloud.progress import Progress, Report, Status
+from gpucloud.providers.base import Provider
+from gpucloud.state import State, state_home
+from gpucloud.waiting import Waiter
+
+if TYPE_CHECKING:
+    from gpucloud.sandbox.client import SandboxInfo
+
+SANDBOX_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One world (the real clouds, or the sandbox) as one command sees it.
+
+    `settings` holds, by cloud, what that cloud's provider must know to reach it; nothing for the real ones.
+    """
+
+    config: Config
+    state: State
+    settings: Mapping[str, Mapping[str, Any]]
+    report: Report
+    simulated: bool = False
+    waiter: Waiter = field(default_factory=Waiter)
+
+    def provider(self, cloud: str = "aws", region: str = "", *, regions: Sequence[str] = ()) -> Provider:
+        """The cloud. Machines are made in `region` (default: the configured one); listings look at `regions` too
+        (default: every region that we know of)."""
+        from gpucloud.providers import registry
+
+        here = region or self.config.region
+        return registry.connect(cloud, self.settings.get(cloud, {}), here, regions or self.regions(here))
+
+    def regions(self, here: str) -> tuple[str, ...]:
+        """Where our machines may be: here, the configured regions, and those of every run that was not undone."""
+        headers = [read(path) for path in self.state.journal_paths()]
+        used = [str(entries[0].get("region", "")) for entries in headers if entries]
+        return tuple(dict.fromkeys(region for region in (here, *self.config.regions, *used) if region))
+
+    def tell(self, machine: str, step: str, status: Status, text: str = "") -> None:
+        self.report(Progress(machine, step, status, text))
+
+
+def real(config: Config, report: Report) -> Context:
+    """The real clouds, with the credentials that their SDKs find."""
+    return Context(config, State(state_home()), {}, report)
+
+
+def sandbox(config: Config, report: Report) -> Context:
+    """The embedded cloud, started if it does not run. Its machines have local state of their own."""
+    from gpucloud.sandbox import client
+
+    home = state_home() / "sandbox"
+    report(Progress("sandbox", "sandbox", Status.START))
+    info = client.ensure(config.scenario or None, home)
+    report(
+        Progress("sandbox", "sandbox", Status.DONE, f"[simulated] cloud at {info.endpoint}, scenario {info.scenario}")
+    )
+    here = replace(config, region=config.region or SANDBOX_REGION)
+    return Context(here, State(home / "client"), _settings(info), report, simulated=True)
+
+
+def _settings(info: SandboxInfo) -> dict[str, dict[str, Any]]:
+    """How the providers reach the sandbox instead of the real clouds."""
+    aws = {
+        "endpoint_url": info.endpoint,
+        "access_key": info.access_key,
+        "secret_key": info.secret_key,
+        "ssh_port": info.ssh_port,
+        "checkip_url": info.checkip,
+    }
+    return {"aws": aws}

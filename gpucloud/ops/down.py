@@ -1,0 +1,135 @@
+"""Terminate and remove everything that `up` made, and prove that it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+from gpucloud import journal
+from gpucloud.errors import GpucloudError, MayStillCost, UsageError
+from gpucloud.machine import Resource
+from gpucloud.ops import find, undo
+from gpucloud.ops.context import Context
+from gpucloud.progress import Status
+from gpucloud.providers.base import Provider
+
+GONE_TIMEOUT = 60.0
+"""Seconds for listings to forget what was deleted: every delete has already waited for its resource to go."""
+
+_FIRST = ("instance",)
+"""Kinds to delete before the rest: everything else is in use while its instance lives."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is gone, and what remains with the reason. Nothing remains of a good `down`."""
+
+    name: str
+    run: str
+    region: str
+    gone: tuple[Resource, ...]
+    remains: tuple[tuple[Resource, str], ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON: name, run, region, gone (kind, id), remains (kind, id, costs, reason)."""
+        return {
+            "name": self.name,
+            "run": self.run,
+            "region": self.region,
+            "gone": [{"kind": each.kind, "id": each.id} for each in self.gone],
+            "remains": [{**asdict(each), "reason": reason} for each, reason in self.remains],
+        }
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to remove: everything of one run."""
+
+    name: str
+    run: str
+    cloud: str
+    region: str
+    what: str = ""
+
+
+def targets(context: Context, names: Sequence[str], every: bool, run: str) -> list[Target]:
+    """What the arguments name. Raises UsageError unless exactly one way of naming was used, NotFound for a name."""
+    if sum((bool(names), every, bool(run))) != 1:
+        raise UsageError("take down what?", "", "give machine names, or --all, or --run-id ID")
+    if run:
+        return _of_run(context, run)
+    machines = context.provider().list() if every else find.machines(context, names)
+    return [
+        Target(each.name, each.run, each.cloud, each.region, f"{each.type} {each.id}, {each.state}")
+        for each in machines
+    ]
+
+
+def _of_run(context: Context, run: str) -> list[Target]:
+    """Whatever carries the run's tag, in every region that we know of: needs nothing that `up` printed."""
+    found = context.provider().resources(run)
+    return [Target(run, run, "aws", found[0].region, f"{len(found)} resources")] if found else []
+
+
+def down(context: Context, wanted: Sequence[Target]) -> list[Receipt]:
+    """Remove the targets, all at once. The receipts say what is left; `require_gone` turns that into an error."""
+    with ThreadPoolExecutor(max(1, min(len(wanted), 16))) as pool:
+        return list(pool.map(lambda target: _down(context, target), wanted))
+
+
+def require_gone(receipts: Sequence[Receipt]) -> None:
+    """Raises MayStillCost that names everything that remains."""
+    remains = [f"{each.kind} {each.id} ({reason})" for receipt in receipts for each, reason in receipt.remains]
+    if remains:
+        raise MayStillCost("not everything is gone", "; ".join(remains), "run `gpucloud down` again")
+
+
+def _down(context: Context, target: Target) -> Receipt:
+    name, run = target.name, target.run
+    path = undo.journal_of(context, run)
+    if path is not None and journal.is_live(path):
+        raise UsageError(f"{name} is still being made by another process", "", "interrupt that one: it rolls back")
+    provider = context.provider(target.cloud, target.region)
+    context.tell(name, "down", Status.START)
+    found = provider.resources(run)
+    reasons: dict[Resource, str] = {}
+    for resource in sorted(found, key=lambda each: each.kind not in _FIRST):
+        context.tell(name, "down", Status.LINE, f"{resource.kind} {resource.id}")
+        try:
+            provider.delete(resource)
+        except GpucloudError as error:
+            reasons[resource] = str(error)
+    remains = _wait_until_gone(context, provider, run)
+    receipt = Receipt(
+        name,
+        run,
+        target.region,
+        tuple(each for each in found if each not in remains),
+        tuple((each, reasons.get(each, "still there")) for each in remains),
+    )
+    _close(context, receipt)
+    context.tell(name, "down", Status.FAIL if remains else Status.DONE, f"{len(receipt.gone)} resources gone")
+    return receipt
+
+
+def _wait_until_gone(context: Context, provider: Provider, run: str) -> list[Resource]:
+    remaining: list[Resource] = []
+
+    def probe() -> bool:
+        remaining[:] = provider.resources(run)
+        return not remaining
+
+    context.waiter.until(probe, GONE_TIMEOUT)
+    return remaining
+
+
+def _close(context: Context, receipt: Receipt) -> None:
+    """The journal and the keys of a run that is gone have done their service."""
+    if receipt.remains:
+        return
+    path = undo.journal_of(context, receipt.run)
+    if path is not None:
+        with journal.Journal.open(path) as log:
+            log.removed()
+    context.state.forget_identity(receipt.run)

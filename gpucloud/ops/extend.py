@@ -1,0 +1,35 @@
+"""Move the end of a machine's lifetime: on the machine, which ends itself, and in its tag, which tells others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from gpucloud.errors import UsageError
+from gpucloud.machine import TAG_EXPIRES, Machine
+from gpucloud.ops import access
+from gpucloud.ops.context import Context
+from gpucloud.remote.base import check
+from gpucloud.userdata import extend_commands
+
+_TIMEOUT = 60.0
+
+
+def extend(context: Context, machine: Machine, minutes: int) -> Machine:
+    """The machine with its new end, `minutes` from now. Raises UsageError if it was made without --ttl.
+
+    The machine first: should the tag fail, it lives as long as was asked for and is merely listed wrongly.
+    """
+    if machine.expires_at is None:
+        why = "it was made without --ttl, and its shutdown would stop it rather than terminate it"
+        raise UsageError(f"{machine.name} has no end to move", why, "`gpucloud stop` or `gpucloud down` it by hand")
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=minutes)
+    provider = context.provider(machine.cloud, machine.region)
+    remote = access.connect(context, provider, machine)
+    try:
+        script = extend_commands(end).encode()
+        check(remote.run(["bash", "-s"], timeout=_TIMEOUT, stdin=script, sudo=True))
+    finally:
+        remote.close()
+    provider.set_tags(machine.id, {TAG_EXPIRES: end.isoformat()})
+    return replace(machine, expires_at=end)

@@ -1,0 +1,80 @@
+"""What runs, where, since when, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gpucloud import journal, money
+from gpucloud.catalog import types
+from gpucloud.machine import Machine, State
+from gpucloud.ops.context import Context
+from gpucloud.state import State as LocalState
+from gpucloud.state import state_home
+
+
+@dataclass(frozen=True)
+class Row:
+    """One machine for people and programs. USD; None is unknown. `usd_per_hour` is what it costs right now."""
+
+    machine: Machine
+    gpu: str
+    usd_per_hour: float | None
+    usd_so_far: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys are an interface. Times are ISO 8601 with offset; `simulated` machines cost nothing."""
+        machine = self.machine
+        return {
+            "name": machine.name,
+            "id": machine.id,
+            "run": machine.run,
+            "cloud": machine.cloud,
+            "region": machine.region,
+            "zone": machine.zone,
+            "type": machine.type,
+            "gpu": self.gpu,
+            "state": machine.state.value,
+            "address": machine.address,
+            "ssh_user": machine.ssh_user,
+            "ssh_port": machine.ssh_port,
+            "spot": machine.spot,
+            "disk_gb": machine.disk_gb,
+            "launched_at": _iso(machine.launched_at),
+            "expires_at": _iso(machine.expires_at),
+            "usd_per_hour": self.usd_per_hour,
+            "usd_so_far": self.usd_so_far,
+        }
+
+
+def machines(context: Context, *, all_regions: bool = False) -> list[Machine]:
+    """Our machines in every region that we know of, or in every region of the account."""
+    provider = context.provider()
+    return context.provider(regions=provider.regions()).list() if all_regions else provider.list()
+
+
+def row(machine: Machine) -> Row:
+    """The machine with its prices: running ones cost their type and disk, stopped ones their disk."""
+    kind = types.every().get(machine.type.lower())
+    count = kind.count if kind else None
+    gpu = f"{count:g}×{kind.gpu.name}" if kind and count else ""
+    price = money.machine_price(machine)
+    now = price.usd if price and machine.state is not State.STOPPED else None
+    hourly = money.stopped_usd_per_hour(machine) if machine.state is State.STOPPED else now
+    return Row(machine, gpu, hourly, money.cost_so_far(machine, datetime.now(UTC)))
+
+
+def local_names() -> list[str]:
+    """Names of machines that this computer's journals know and that were not taken down: for shell completion."""
+    names = []
+    for home in (state_home(), state_home() / "sandbox" / "client"):
+        for path in LocalState(home).journal_paths():
+            entries = journal.read(path)
+            if entries and journal.status_of(entries) in ("open", "committed"):
+                names.append(str(entries[0]["name"]))
+    return names
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone().isoformat() if moment else None

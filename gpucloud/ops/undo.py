@@ -1,0 +1,86 @@
+"""Finish or redo in reverse what a launch began: rollback notices, and `recover` for runs that were interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpucloud import journal, saga
+from gpucloud.errors import MayStillCost
+from gpucloud.machine import Spec
+from gpucloud.ops.context import Context
+from gpucloud.progress import Status
+
+_STATUS = {"do": Status.START, "done": Status.DONE, "undo": Status.START, "undone": Status.DONE}
+
+
+def observer(context: Context, name: str) -> saga.Observer:
+    """Tells each step of a saga, and each undo of one, as progress of the machine `name`."""
+
+    def observe(event: str, step: str) -> None:
+        label = f"undo {step}" if event.startswith("undo") else step
+        context.tell(name, label, _STATUS.get(event, Status.FAIL))
+
+    return observe
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that ended without being committed or rolled back, and that no process works on."""
+
+    run: str
+    name: str
+    cloud: str
+    region: str
+
+
+def interrupted(context: Context) -> list[Interrupted]:
+    """Every interrupted run that this computer knows of, oldest first."""
+    found = []
+    for path in context.state.journal_paths():
+        if journal.is_live(path):
+            continue
+        entries = journal.read(path)
+        if journal.status_of(entries) == "open":
+            header = entries[0]
+            found.append(Interrupted(header["run"], header["name"], header["cloud"], header["region"]))
+        elif not entries:  # killed before the first line: nothing had been asked of any cloud
+            path.unlink()
+    return found
+
+
+def recover(context: Context, run: str) -> list[str]:
+    """Finish the rollback of one interrupted run; the names of what was removed.
+
+    Raises NotFound, UsageError while another process works on it, MayStillCost if something could not be removed.
+    A run that was committed or undone already is left alone.
+    """
+    with journal.Journal.open(context.state.journal_path(run)) as log:
+        if log.status != "open":
+            return []
+        header = log.header
+        provider = context.provider(header["cloud"], header["region"])
+        steps = provider.launch_steps(Spec.from_journal(header["spec"]), run)
+        removed = saga.roll_back(steps, log, context.waiter, observer(context, header["name"]))
+    context.state.forget_identity(run)
+    return removed
+
+
+def recover_all(context: Context) -> dict[str, list[str]]:
+    """Recover every interrupted run; what was removed, by run. Goes on after a failure, then raises MayStillCost."""
+    removed: dict[str, list[str]] = {}
+    failed: list[str] = []
+    for each in interrupted(context):
+        try:
+            removed[each.run] = recover(context, each.run)
+        except MayStillCost as error:
+            failed.append(f"{each.run}: {error.why}")
+    if failed:
+        raise MayStillCost("could not remove everything", "; ".join(failed), "run `gpucloud recover` again")
+    return removed
+
+
+def journal_of(context: Context, run: str) -> Path | None:
+    """The journal of a run, if this computer has one."""
+    path = context.state.journal_path(run)
+    return path if path.exists() else None

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The main job from start to end in the embedded cloud. Every command shown is one that a user would type.
+set -euo pipefail
+
+# A state folder of its own: the demo neither sees nor touches the machines of an earlier sandbox.
+XDG_STATE_HOME=$(mktemp -d)
+export XDG_STATE_HOME
+trap 'gpucloud sandbox stop 2>/dev/null || true; rm -rf "$XDG_STATE_HOME"' EXIT
+
+show() {
+    printf '\n\033[1m$ gpucloud --sandbox %s\033[0m\n' "$*"
+    gpucloud --sandbox "$@"
+}
+
+show up g4dn.xlarge --name demo --ttl 8h
+show ls
+show exec demo -- nvidia-smi
+show stop demo --yes
+show start demo
+show verify demo
+show down demo --yes
+show ls
+printf '\nDone in %s s. Nothing is left, and nothing was billed: all of it ran on this computer.\n' "$SECONDS"
