@@ -37,7 +37,6 @@ def load(overrides: Mapping[str, str | None], environ: Mapping[str, str] = os.en
     if isinstance(regions := values.get("regions"), str):
         values["regions"] = regions.split(",")
     values["regions"] = tuple(values.get("regions") or ())
-    values.setdefault("region", environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "")
     return Config(**values)
 
 

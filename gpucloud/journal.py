@@ -88,6 +88,9 @@ class Journal:
     def done(self, step: str, facts: Mapping[str, str]) -> None:
         self.record("done", step=step, facts=dict(facts))
 
+    def refused(self, step: str) -> None:
+        self.record("refused", step=step)
+
     def undone(self, step: str) -> None:
         self.record("undone", step=step)
 
@@ -108,7 +111,7 @@ class Journal:
         return self._standing().get(step)
 
     def _standing(self) -> dict[str, Mapping[str, str] | None]:
-        """The steps that were begun and not undone since, with what each one recorded."""
+        """The steps that were begun and neither refused nor undone since, with what each one recorded."""
         standing: dict[str, Mapping[str, str] | None] = {}
         for entry in self.entries:
             match entry["event"]:
@@ -116,7 +119,7 @@ class Journal:
                     standing.setdefault(entry["step"], None)
                 case "done":
                     standing[entry["step"]] = entry["facts"]
-                case "undone":
+                case "undone" | "refused":
                     standing.pop(entry["step"], None)
         return standing
 

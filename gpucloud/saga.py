@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from gpucloud.errors import GpucloudError, MayStillCost
+from gpucloud.errors import CapacityError, GpucloudError, MayStillCost, QuotaError
 from gpucloud.waiting import Waiter
+
+REFUSALS = (CapacityError, QuotaError)
+"""Answers by which the cloud says that it has made nothing: there is nothing to look for, and nobody has to wait."""
 
 Facts = Mapping[str, str]
 """What a step recorded, such as an id: strings only, kept in the journal."""
@@ -44,6 +47,7 @@ class Log(Protocol):
 
     def intent(self, step: str, name: str) -> None: ...
     def done(self, step: str, facts: Facts) -> None: ...
+    def refused(self, step: str) -> None: ...
     def undone(self, step: str) -> None: ...
     def committed(self) -> None: ...
     def rolled_back(self) -> None: ...
@@ -84,7 +88,12 @@ def run(steps: Sequence[Step], log: Log, observe: Observer = _silent) -> dict[st
             continue
         log.intent(step.id, step.name)
         observe("do", step.id)
-        log.done(step.id, step.do(known_facts(log)))
+        try:
+            facts = step.do(known_facts(log))
+        except REFUSALS:
+            log.refused(step.id)
+            raise
+        log.done(step.id, facts)
         observe("done", step.id)
     return known_facts(log)
 

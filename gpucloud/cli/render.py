@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum, unique
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpucloud.errors import CapacityError, GpucloudError, PreflightFailed, Problem
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @unique
@@ -54,32 +52,32 @@ def rows(data: Sequence[Mapping[str, Any]], form: Format, columns: Mapping[str, 
     if form is not Format.TABLE:
         document(list(data), form)
     elif data:
-        table([columns.values(), *([_cell(record.get(key)) for key in columns] for record in data)])
+        table([list(columns.values()), *([_cell(record.get(key)) for key in columns] for record in data)])
     elif empty:
         sys.stderr.write(empty + "\n")
 
 
-def table(lines: Sequence[Any]) -> None:
-    """A table on stdout; the first line is its heading. Piped output is never cut to a terminal's width."""
-    from rich.table import Table
-
-    heading, *body = (list(line) for line in lines)
-    grid = Table(*heading, box=None, pad_edge=False, header_style="bold")
-    for line in body:
-        grid.add_row(*line)
-    stdout_console().print(grid)
+def table(lines: Sequence[Sequence[str]]) -> None:
+    """Columns on stdout; the first line is the heading, bold on a terminal. Nothing is cut, piped or not."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for number, line in enumerate(lines):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        sys.stdout.write(f"\033[1m{text}\033[0m\n" if number == 0 and colours() else f"{text}\n")
 
 
-def stdout_console() -> Console:
-    """Rich on stdout: colour only on a terminal, full width elsewhere."""
-    from rich.console import Console
+def colours() -> bool:
+    """Does stdout show colours? NO_COLOR (https://no-color.org) and dumb terminals say no."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
-    return Console(width=None if sys.stdout.isatty() else 1000, highlight=False, soft_wrap=False)
+
+def paint(text: str, code: str) -> str:
+    """The text in an ANSI style (`31` red, `32` green, `1` bold, `2` faint), where stdout shows colours."""
+    return f"\033[{code}m{text}\033[0m" if colours() and code else text
 
 
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.4g}"
     return "" if value is None else str(value)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpucloud.cli.render import Format, document, rows, stdout_console, table
+from gpucloud.cli.render import Format, document, paint, rows, table
 
 if TYPE_CHECKING:
     from gpucloud.cli.live import View
@@ -31,7 +31,7 @@ MACHINE_COLUMNS = {
     "usd_per_hour": "$/h",
     "usd_so_far": "so far",
 }
-_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("·", "dim")}
+_MARKS = {"ok": ("✓", "32"), "warn": ("!", "33"), "fail": ("✗", "31"), "skip": ("·", "2")}
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
@@ -123,8 +123,13 @@ def machines(context: Context, found: Sequence[Machine], output: Format) -> None
 def _for_people(listed: dict[str, Any]) -> dict[str, Any]:
     from gpucloud.money import format_usd
 
-    texts = {key: _moment(listed[key]) for key in ("launched_at", "expires_at")}
-    return {**listed, **texts, "usd_so_far": format_usd(listed["usd_so_far"])}
+    running = listed["state"] not in ("stopping", "stopped")
+    return {
+        **listed,
+        "launched_at": _moment(listed["launched_at"]) if running else "",
+        "expires_at": _moment(listed["expires_at"]),
+        "usd_so_far": format_usd(listed["usd_so_far"]) if running else "",
+    }
 
 
 def _moment(iso: str | None) -> str:
@@ -184,21 +189,15 @@ def reports(found: Sequence[Report], output: Format) -> None:
 
 
 def _report(report: Report) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
+    width = max(len(check.layer.value) for check in report.checks)
     for check in report.checks:
         mark, style = _MARKS[check.status.value]
-        body = Text(check.what)
-        if check.cause:
-            body.append(f"\n{check.cause}", "dim" if check.status.value == "skip" else "")
-        if check.remedy:
-            body.append(f"\nfix: {check.remedy}", "bold")
-        grid.add_row(Text(mark, style), check.layer.value, body)
-    console = stdout_console()
-    console.print(grid)
-    console.print(Text(report.summary, "green" if report.ok else "red"))
+        sys.stdout.write(f"{paint(mark, style)} {check.layer.value:<{width}}  {check.what}\n")
+        indent = " " * (width + 4)
+        for label, text in (("", check.cause), ("fix: ", check.remedy)):
+            if text:
+                sys.stdout.write(f"{indent}{label}{text}\n")
+    sys.stdout.write(paint(report.summary, "32" if report.ok else "31") + "\n")
 
 
 def receipts(found: Sequence[Receipt], output: Format) -> None:
@@ -207,7 +206,7 @@ def receipts(found: Sequence[Receipt], output: Format) -> None:
         document([receipt.to_dict() for receipt in found], output)
         return
     for receipt in found:
-        lines: list[Mapping[str, Any] | tuple[str, ...]] = [(receipt.name, "", "")]
+        lines = [(receipt.name, receipt.region, "")]
         lines += [(each.kind, each.id, "gone") for each in receipt.gone]
         lines += [(each.kind, each.id, f"STILL THERE: {reason}") for each, reason in receipt.remains]
-        table(lines) if len(lines) > 1 else sys.stdout.write(f"{receipt.name}: nothing was left to remove\n")
+        table(lines)

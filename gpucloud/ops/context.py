@@ -38,8 +38,14 @@ class Context:
         (default: every region that we know of)."""
         from gpucloud.providers import registry
 
-        here = region or self.config.region
+        here = region or self.region(cloud)
         return registry.connect(cloud, self.settings.get(cloud, {}), here, regions or self.regions(here))
+
+    def region(self, cloud: str) -> str:
+        """Where machines are made: as configured here, or in the cloud's own configuration. Raises ConfigError."""
+        from gpucloud.providers import registry
+
+        return self.config.region or registry.home_region(cloud, self.settings.get(cloud, {}))
 
     def regions(self, here: str) -> tuple[str, ...]:
         """Where our machines may be: here, the configured regions, and those of every run that was not undone."""

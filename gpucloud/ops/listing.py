@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gpucloud import journal, money
+from gpucloud import money
 from gpucloud.catalog import types
 from gpucloud.machine import Machine, State
+from gpucloud.ops import undo
 from gpucloud.ops.context import Context
 from gpucloud.state import State as LocalState
 from gpucloud.state import state_home
@@ -66,14 +67,9 @@ def row(machine: Machine) -> Row:
 
 
 def local_names() -> list[str]:
-    """Names of machines that this computer's journals know and that were not taken down: for shell completion."""
-    names = []
-    for home in (state_home(), state_home() / "sandbox" / "client"):
-        for path in LocalState(home).journal_paths():
-            entries = journal.read(path)
-            if entries and journal.status_of(entries) in ("open", "committed"):
-                names.append(str(entries[0]["name"]))
-    return names
+    """Names of machines that this computer made, in any world: for shell completion, which must not ask a cloud."""
+    homes = (state_home(), state_home() / "sandbox" / "client")
+    return [name for home in homes for name in undo.known_names(LocalState(home))]
 
 
 def _iso(moment: datetime | None) -> str | None:

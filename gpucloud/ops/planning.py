@@ -54,22 +54,25 @@ def make(context: Context, request: Request) -> Plan:
     run = check_word(request.run, "run id") if request.run else new_run()
     name = check_word(request.name, "name") if request.name else f"gpu-{run.rsplit('-', 1)[-1]}"
     ttl = request.ttl or profile.ttl or context.config.ttl
+    minutes = durations.parse_duration(ttl) if ttl else None
+    disk_gb = check_disk(request.disk_gb or profile.disk_gb)
     image = request.image or profile.image or stack.default_image(wanted)
     decided = stack.choose(wanted, image=image, driver=profile.driver, torch=profile.torch)
+    region = context.region(wanted.cloud)
     spec = Spec(
         name=name,
-        region=context.config.region,
+        region=region,
         type=wanted.name,
         image=image,
-        disk_gb=check_disk(request.disk_gb or profile.disk_gb),
+        disk_gb=disk_gb,
         spot=request.spot,
         subnet=request.subnet,
         zone=request.zone,
         ssh_from=request.ssh_from or context.config.allow_ssh_from,
-        ttl_minutes=durations.parse_duration(ttl) if ttl else None,
+        ttl_minutes=minutes,
         tags={TAG_RUN: run, TAG_NAME: name, TAG_OWNER: owner(), TAG_PROFILE: profile.name},
     )
-    price = types.price(wanted, spec.region, spot=request.spot)
+    price = types.price(wanted, region, spot=request.spot)
     return Plan(run, wanted.cloud, wanted, decided, profile, spec, price, make_plan(profile, decided, run))
 
 

@@ -10,6 +10,7 @@ from gpucloud.errors import MayStillCost
 from gpucloud.machine import Spec
 from gpucloud.ops.context import Context
 from gpucloud.progress import Status
+from gpucloud.state import State
 
 _STATUS = {"do": Status.START, "done": Status.DONE, "undo": Status.START, "undone": Status.DONE}
 
@@ -78,6 +79,12 @@ def recover_all(context: Context) -> dict[str, list[str]]:
     if failed:
         raise MayStillCost("could not remove everything", "; ".join(failed), "run `gpucloud recover` again")
     return removed
+
+
+def known_names(state: State) -> list[str]:
+    """Names of the machines that this computer made and that were not taken down since, as far as it knows."""
+    journals = (journal.read(path) for path in state.journal_paths())
+    return [str(entries[0]["name"]) for entries in journals if journal.status_of(entries) in ("open", "committed")]
 
 
 def journal_of(context: Context, run: str) -> Path | None:

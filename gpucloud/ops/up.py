@@ -44,14 +44,15 @@ class Outcome:
 
 
 def prepare(context: Context, plan: Plan, *, named: bool) -> Prepared:
-    """Ask the cloud whether the plan can work, and, if the user named the machine, whether it exists already.
+    """Ask the cloud whether the plan can work, and whether a machine that the user named exists already.
 
-    Changes nothing. Raises PreflightFailed with every problem.
+    Only machines that this computer made can be brought to a plan, since it has their keys; a name that somebody
+    else's machine has is a problem of the preflight. Changes nothing. Raises PreflightFailed with every problem.
     """
     provider, name = context.provider(plan.cloud, plan.spec.region), plan.spec.name
     context.tell(name, "preflight", Status.START)
     with ThreadPoolExecutor(2) as pool:
-        listing = pool.submit(provider.list) if named else None
+        listing = pool.submit(provider.list) if named and name in undo.known_names(context.state) else None
         checking = pool.submit(provider.preflight, plan.spec)
         problems = checking.result()
         existing = find.by_name(listing.result(), name) if listing else None

@@ -13,7 +13,8 @@ from gpucloud.saga import Step
 class Provider(Protocol):
     """One cloud. Only GpucloudError leaves a provider; SDK errors are translated by code, with their cause kept.
 
-    Made by the provider module's `connect(settings, region, regions)`; making one calls no API.
+    Made by the provider module's `connect(settings, region, regions)`, where `settings` are plain values that say how
+    to reach the cloud (none: the real one); making one calls no API.
     """
 
     name: str
@@ -50,7 +51,10 @@ class Provider(Protocol):
         ...
 
     def resources(self, run: str) -> list[Resource]:
-        """Everything in the cloud that carries the run's tag, gone or going excepted. Empty after a full `down`."""
+        """Everything in the cloud that carries the run's tag and still exists; a machine that is shutting down does.
+
+        Empty after a full `down`.
+        """
         ...
 
     def orphans(self, live_runs: Collection[str]) -> list[Resource]:

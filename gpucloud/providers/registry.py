@@ -24,6 +24,11 @@ def connect(cloud: str, settings: Mapping[str, Any], region: str, regions: Seque
     return cast(Provider, _module(cloud).connect(settings, region, regions))
 
 
+def home_region(cloud: str, settings: Mapping[str, Any]) -> str:
+    """The region that the cloud's own configuration names. Raises ConfigError if it names none."""
+    return cast(str, _module(cloud).home_region(settings))
+
+
 def policy(cloud: str) -> dict[str, Any]:
     """The least that the credentials of a cloud must allow, in that cloud's own form. Raises UsageError."""
     return cast("dict[str, Any]", _module(cloud).policy())
@@ -31,5 +36,5 @@ def policy(cloud: str) -> dict[str, Any]:
 
 def _module(cloud: str) -> ModuleType:
     if cloud not in CLOUDS:
-        raise UsageError(f"no cloud called {cloud!r}", "", "this version knows " + ", ".join(sorted(CLOUDS)))
+        raise UsageError(f"the cloud {cloud} is not supported", "", "this version knows " + ", ".join(sorted(CLOUDS)))
     return import_module(CLOUDS[cloud])

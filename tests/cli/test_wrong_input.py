@@ -12,9 +12,9 @@ from tests.cli.conftest import Cli
 CASES = {
     "unknown type": (["up", "g4dn.xlrge"], ExitStatus.USAGE, "unknown instance type g4dn.xlrge", "g4dn.xlarge"),
     "no type": (["up"], ExitStatus.USAGE, "what machine?", "gpucloud up g4dn.xlarge"),
-    "AMD": (["up", "g4ad.xlarge"], ExitStatus.PREFLIGHT, "AMD", "g4dn"),
+    "AMD": (["up", "g4ad.xlarge"], ExitStatus.PREFLIGHT, "AMD GPU: no CUDA", "gpucloud types"),
     "retired": (["up", "p2.xlarge"], ExitStatus.PREFLIGHT, "retired", "take"),
-    "Azure": (["up", "Standard_NC4as_T4_v3", "--region", "eastus"], ExitStatus.PREFLIGHT, "azure", "aws"),
+    "Azure": (["up", "Standard_NC4as_T4_v3", "--region", "eastus"], ExitStatus.USAGE, "azure is not supported", "aws"),
     "bad duration": (["up", "g4dn.xlarge", "--ttl", "soon"], ExitStatus.USAGE, "bad duration 'soon'", "30m, 8h"),
     "disk too small": (
         ["up", "g4dn.xlarge", "--disk", "8"],
@@ -26,7 +26,7 @@ CASES = {
     "bad --gpu": (["up", "--gpu", "T4:none"], ExitStatus.USAGE, "bad --gpu", "T4:4"),
     "nothing fits": (["up", "--gpu", "T4", "--max-price", "0.01"], ExitStatus.USAGE, "no instance type fits", "loosen"),
     "no such profile": (["up", "g4dn.xlarge", "-p", "defualt"], ExitStatus.PREFLIGHT, "no profile", "default"),
-    "no region": (["up", "g4dn.xlarge"], ExitStatus.PREFLIGHT, "no region", "--region"),
+    "no region": (["up", "g4dn.xlarge"], ExitStatus.PREFLIGHT, "no AWS region", "--region"),
     "down what": (["down", "--region", "us-east-1"], ExitStatus.USAGE, "take down what?", "--all"),
     "verify what": (["verify"], ExitStatus.USAGE, "verify what?", "--local"),
     "reset unasked": (["sandbox", "reset"], ExitStatus.USAGE, "no terminal", "--yes"),

@@ -15,7 +15,8 @@ PLAIN = {"errors", "machine", "durations", "resources", "waiting", "progress", "
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set(PLAIN) for room in PLAIN},
     "catalog": PLAIN,
-    "profile": PLAIN | {"catalog"},
+    "profile": PLAIN | {"catalog", "profile_errors"},
+    "profile_errors": PLAIN,
     "plan": PLAIN | {"catalog", "profile"},
     "config": PLAIN,
     "signals": PLAIN,
@@ -36,6 +37,7 @@ SDKS_AT_HOME = {
     "sandbox": SDKS,
     "cli": {"typer"},
     "profile": {"pydantic", "yaml"},
+    "profile_errors": {"pydantic"},
 }
 
 

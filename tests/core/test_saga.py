@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpucloud import saga
-from gpucloud.errors import CloudError, MayStillCost
+from gpucloud.errors import CapacityError, CloudError, MayStillCost
 from gpucloud.journal import Journal
 from gpucloud.saga import Facts, Step
 from gpucloud.signals import Interrupted
@@ -130,6 +130,15 @@ def test_undo_believes_absence_after_the_window(journal: Journal, waiter: Waiter
     with pytest.raises(CloudError), saga.transaction(steps, journal, waiter):
         saga.run(steps, journal)
     assert clock.now == pytest.approx(saga.CONSISTENCY_WINDOW)
+
+
+def test_a_refusal_by_the_cloud_is_believed_at_once(journal: Journal, waiter: Waiter, clock: FakeClock) -> None:
+    cloud = Cloud()
+    cloud.before["instance"] = CapacityError("none left")
+    steps = cloud.steps("group", "instance")
+    with pytest.raises(CapacityError), saga.transaction(steps, journal, waiter):
+        saga.run(steps, journal)
+    assert (cloud.made, clock.now, journal.status) == ([], 0, "rolled_back")
 
 
 def test_rollback_goes_on_after_an_error_and_names_what_remains(journal: Journal, waiter: Waiter) -> None:

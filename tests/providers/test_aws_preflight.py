@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,10 +149,18 @@ def test_user_data_beyond_the_limit(aws: Cloud) -> None:
 
 def test_no_region_and_an_unknown_cloud() -> None:
     with pytest.raises(ConfigError, match="no AWS region") as caught:
-        registry.connect("aws", {}, "")
+        registry.home_region("aws", {})
     assert "--region" in caught.value.remedy
-    with pytest.raises(UsageError, match="no cloud called 'gcp'"):
+    with pytest.raises(UsageError, match="gcp is not supported"):
         registry.connect("gcp", {}, "x")
+
+
+def test_the_region_of_the_aws_configuration_counts(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    (home / "config").write_text("[default]\nregion = eu-west-3\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(home / "config"))
+    assert registry.home_region("aws", {}) == "eu-west-3"
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert registry.home_region("aws", {}) == "eu-north-1"
 
 
 def test_no_network_is_unreachable(aws: Cloud) -> None:

@@ -16,16 +16,23 @@ __all__ = ["connect", "policy"]
 
 
 def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> AwsProvider:
-    """The Provider for AWS. Raises ConfigError if no region is chosen; calls no API.
-
-    `settings` are the fields of AwsSettings that differ from its defaults.
-    """
-    if not region:
-        raise ConfigError(
-            "no AWS region",
-            "none is given by `--region`, GPUCLOUD_REGION or the config file",
-            "add `--region us-east-1`, or `region: us-east-1` to the config file",
-        )
+    """The Provider for AWS; calls no API. `settings` are the fields of AwsSettings that differ from its defaults."""
     from gpucloud.providers.aws.provider import AwsProvider
 
     return AwsProvider(AwsSettings(**settings), region, regions)
+
+
+def home_region(settings: Mapping[str, Any]) -> str:
+    """The region of the user's AWS configuration (AWS_REGION, AWS_DEFAULT_REGION, ~/.aws/config).
+
+    Raises ConfigError if it names none.
+    """
+    from gpucloud.providers.aws.clients import configured_region
+
+    if region := configured_region(AwsSettings(**settings)):
+        return region
+    raise ConfigError(
+        "no AWS region",
+        "none is given by `--region`, GPUCLOUD_REGION, the config file or the AWS configuration",
+        "add `--region us-east-1`, or `region: us-east-1` to the config file",
+    )

@@ -79,6 +79,12 @@ def _capacity_is_an_answer(response: tuple[Any, Any] | None = None, **_: object)
         response[0].status_code = 400
 
 
+def configured_region(settings: AwsSettings) -> str:
+    """The region of the user's AWS configuration, or ""."""
+    with translated("read the AWS configuration"):
+        return os.environ.get("AWS_REGION") or _session(settings).region_name or ""
+
+
 def _session(settings: AwsSettings) -> Session:
     """A boto3 session: the user's own, or one that looks at nothing but the settings."""
     import boto3

@@ -84,12 +84,17 @@ def _request(instance: TimedInstance) -> dict[str, Any]:
         "LaunchedAvailabilityZone": instance.placement.zone,
         "ProductDescription": "Linux/UNIX",
         "InstanceInterruptionBehavior": "terminate",
+        "Tags": [{"Key": tag["key"], "Value": tag["value"]} for tag in instance.get_tags()],
         "LaunchSpecification": {"ImageId": instance.image_id, "InstanceType": instance.instance_type},
     }
 
 
 def _filter_value(request: dict[str, Any], name: str) -> Any:
+    tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+    if name.startswith("tag:"):
+        return tags.get(name.removeprefix("tag:"))
     fields = {
+        "tag-key": list(tags),
         "spot-instance-request-id": request["SpotInstanceRequestId"],
         "instance-id": request["InstanceId"],
         "state": request["State"],
