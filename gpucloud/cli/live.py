@@ -113,9 +113,11 @@ class _Board:
         from rich.text import Text
 
         now = time.monotonic()
-        grid = Table.grid(padding=(0, 2))
-        for column in range(4):
-            grid.add_column(no_wrap=True, overflow="ellipsis", justify="right" if column == 2 else "left")
+        grid = Table.grid(padding=(0, 2), expand=True)
+        for column in range(3):  # these are never squeezed: only the text of the last column is
+            width = None if column != 1 else max((len(step) for _, step in self.rows), default=1)
+            grid.add_column(no_wrap=True, min_width=width or 1, justify="right" if column == 2 else "left")
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for (_, step), row in list(self.rows.items()):
             style = _STYLES.get(row.status, "")
             took = (row.ended or now) - row.begun

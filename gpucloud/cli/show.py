@@ -61,20 +61,22 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
 
 
 def plan(decided: Plan, context: Context, screen: View) -> None:
-    """Two lines before anything is made: what, where, with what, for how much."""
+    """Three lines before anything is made: what, where, with what, for how much."""
+    from gpucloud import money
+    from gpucloud.durations import format_duration
+
     facts = plan_facts(decided)
-    where = "sandbox, nothing is billed" if context.simulated else facts["region"]
-    price = (
-        f"${facts['usd_per_hour']:g}/h (list price of {facts['price_as_of']})"
-        if facts["usd_per_hour"]
-        else "price unknown"
-    )
+    price = money.per_hour(decided.price) if decided.price else "price unknown"
+    billed = f"nothing is billed; the real one: {price}" if context.simulated else price
     gpus = f"{facts['gpu_count']:g} × {facts['gpu']} {facts['gpu_memory_gb']:g} GB"
     kind = "spot" if facts["spot"] else "on-demand"
-    limit = f", ends by itself after {facts['ttl_minutes']} min" if facts["ttl_minutes"] else ""
-    screen.say(f"{facts['name']}: {facts['type']} ({gpus}), {kind}, {where}, {price}{limit}")
+    where = f"{'sandbox ' if context.simulated else ''}{facts['region']}"
+    limit = f", ends by itself after {format_duration(facts['ttl_minutes'])}" if facts["ttl_minutes"] else ""
+    screen.say(f"{facts['name']}: {facts['type']} ({gpus}), {kind}, {where}{limit}")
+    indent = " " * len(facts["name"])
+    screen.say(f"{indent}  {billed}")
     stack = f"driver {facts['driver']}, torch {facts['torch'] or 'of the image'}, stages {' '.join(facts['stages'])}"
-    screen.say(f"{' ' * len(facts['name'])}  {facts['image']}, {facts['disk_gb']} GB, {stack}")
+    screen.say(f"{indent}  {facts['image']}, {facts['disk_gb']} GB, {stack}")
 
 
 def prepared(decided: Plan, exists: bool, output: Format) -> None:

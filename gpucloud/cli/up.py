@@ -69,7 +69,7 @@ def _up(ctx: typer.Context, request: Request, keep: bool, dry_run: bool, output:
         show.plan(plan, context, screen)
         prepared = up.prepare(context, plan, named=bool(request.name))
         if not dry_run:
-            screen.hourly_usd = plan.price.usd if plan.price else None
+            screen.hourly_usd = plan.price.usd if plan.price and not context.simulated else None
             outcome = up.carry_out(context, prepared, keep_on_failure=keep)
     if dry_run:
         show.prepared(plan, prepared.existing is not None, output)

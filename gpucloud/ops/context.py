@@ -67,11 +67,13 @@ def sandbox(config: Config, report: Report) -> Context:
     from gpucloud.sandbox import client
 
     home = state_home() / "sandbox"
-    report(Progress("sandbox", "sandbox", Status.START))
+    fresh = client.status(home) is None
+    if fresh:
+        report(Progress("sandbox", "sandbox", Status.START, "starting the embedded cloud"))
     info = client.ensure(config.scenario or None, home)
-    report(
-        Progress("sandbox", "sandbox", Status.DONE, f"[simulated] cloud at {info.endpoint}, scenario {info.scenario}")
-    )
+    if fresh:
+        text = f"[simulated] cloud at {info.endpoint}, scenario {info.scenario}"
+        report(Progress("sandbox", "sandbox", Status.DONE, text))
     here = replace(config, region=config.region or SANDBOX_REGION)
     return Context(here, State(home / "client"), _settings(info), report, simulated=True)
 
