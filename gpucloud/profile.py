@@ -18,12 +18,13 @@ from gpucloud.resources import profiles_dir
 from gpucloud.state import config_home
 
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
-    "system": {"locks": ["apt"], "timeout": 900},
-    "driver": {"needs": ["system"], "locks": ["apt"], "timeout": 1800, "reboot": "if-requested"},
-    "docker": {"needs": ["system"], "locks": ["apt"], "timeout": 1200},
-    "torch": {"needs": ["system"], "timeout": 1800},
+    "system": {"locks": ["apt"], "timeout": 900, "retries": 1},
+    "driver": {"needs": ["system"], "locks": ["apt"], "timeout": 1800, "retries": 1, "reboot": "if-requested"},
+    "docker": {"needs": ["system"], "locks": ["apt"], "timeout": 1200, "retries": 1},
+    "torch": {"needs": ["system"], "timeout": 1800, "retries": 1},
 }
-"""The stages that gpucloud brings. torch holds no lock, so it runs beside driver and docker."""
+"""The stages that gpucloud brings. torch holds no lock, so it runs beside driver and docker.
+One retry each: a mirror that hiccups once must not cost the machine; explained failures are not tried again."""
 
 
 class _Strict(BaseModel):

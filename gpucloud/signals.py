@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from gpucloud.errors import ExitStatus
@@ -33,11 +35,25 @@ def install() -> None:
             signal.signal(number, _first)
 
 
+@contextmanager
+def last_to_interrupt() -> Iterator[None]:
+    """Once the body has failed, for whatever reason, signals wait as if one had come: what follows is a rollback."""
+    try:
+        yield
+    except BaseException:
+        _wait_from_now_on()
+        raise
+
+
 def _first(number: int, frame: FrameType | None) -> None:
+    _wait_from_now_on()
+    raise Interrupted(number)
+
+
+def _wait_from_now_on() -> None:
     for each in _HANDLED:
         if signal.getsignal(each) is _first:
             signal.signal(each, _later)
-    raise Interrupted(number)
 
 
 def _later(number: int, frame: FrameType | None) -> None:

@@ -7,8 +7,11 @@ XDG_STATE_HOME=$(mktemp -d)
 export XDG_STATE_HOME
 trap 'gpucloud sandbox stop 2>/dev/null || true; rm -rf "$XDG_STATE_HOME"' EXIT
 
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+
 show() {
-    printf '\n\033[1m$ gpucloud --sandbox %s\033[0m\n' "$*"
+    printf '\n%s$ gpucloud --sandbox %s%s\n' "$bold" "$*" "$plain"
     gpucloud --sandbox "$@"
 }
 

@@ -111,7 +111,7 @@ def expectation(wanted: types.InstanceType, stages: Mapping[str, Any]) -> Expect
         torch_version=env.get("torch", {}).get("GPUCLOUD_TORCH_VERSION", ""),
         driver_branch=driver.get("GPUCLOUD_DRIVER_BRANCH", ""),
         driver_flavour=driver.get("GPUCLOUD_DRIVER_FLAVOUR", ""),
-        layers=frozenset({"driver", "torch", "docker"} & env.keys()),
+        layers=frozenset({"driver", "torch", "docker"} & {*env, *stages["image_brings"]}),
     )
 
 

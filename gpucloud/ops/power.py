@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
-from gpucloud.errors import Unreachable
+from gpucloud.errors import NotFound, Unreachable
 from gpucloud.machine import Machine, State
 from gpucloud.ops.context import Context
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
+from gpucloud.saga import CONSISTENCY_WINDOW
 
 STATE_TIMEOUT = 900.0
 """Seconds for a change of state. EC2 starts in under a minute; a large GPU instance may take ten to stop."""
@@ -18,9 +20,15 @@ STATE_TIMEOUT = 900.0
 def wait_until_running(context: Context, provider: Provider, machine_id: str, name: str) -> Machine:
     """The machine once it runs and has an address. Raises Unreachable if that never happens."""
     context.tell(name, "boot", Status.START)
+    seen_by = context.waiter.clock() + CONSISTENCY_WINDOW
 
     def probe() -> Machine | None:
-        machine = provider.get(machine_id)
+        try:
+            machine = provider.get(machine_id)
+        except NotFound:  # made a moment ago: listings may lag behind
+            if context.waiter.clock() > seen_by:
+                raise
+            return None
         if machine.state in (State.STOPPED, State.TERMINATING):
             raise Unreachable(f"{name} went to {machine.state} instead of running", provider.console(machine_id)[-300:])
         return machine if machine.state is State.RUNNING and machine.address else None
@@ -39,8 +47,15 @@ def start(context: Context, machine: Machine) -> Machine:
         _wait_for(context, provider, machine, State.STOPPED)
     context.tell(machine.name, "start", Status.START)
     provider.start(machine.id)
-    context.tell(machine.name, "start", Status.DONE)
+    context.tell(machine.name, "start", Status.DONE, lifetime_note(machine))
     return wait_until_running(context, provider, machine.id, machine.name)
+
+
+def lifetime_note(machine: Machine) -> str:
+    """What a person must know about a machine that is started after its end: the kill switch waits ten minutes."""
+    if machine.expires_at is None or machine.expires_at > datetime.now(UTC):
+        return ""
+    return f"its lifetime is over: it ends in 10 minutes unless you `gpucloud extend {machine.name} 2h`"
 
 
 def stop(context: Context, machine: Machine) -> Machine:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gpucloud import journal, money, saga
+from gpucloud import journal, money, saga, signals
 from gpucloud.errors import GpucloudError, PreflightFailed, UsageError
 from gpucloud.keys import new_keypair
 from gpucloud.machine import TAG_EXPIRES, Machine, Spec, State
@@ -80,7 +80,11 @@ def launch(context: Context, prepared: Prepared, keep_on_failure: bool) -> Outco
     steps = provider.launch_steps(spec, plan.run)
     observe = undo.observer(context, spec.name)
     try:
-        with _journal(context, plan, spec) as log, saga.transaction(steps, log, context.waiter, observe):
+        with (
+            _journal(context, plan, spec) as log,
+            saga.transaction(steps, log, context.waiter, observe),
+            signals.last_to_interrupt(),
+        ):
             facts = saga.run(steps, log, observe)
             try:
                 outcome = _prove(context, prepared, facts["id"])

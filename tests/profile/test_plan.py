@@ -49,6 +49,7 @@ def test_where_the_image_brings_torch_its_stage_is_left_out(tmp_path: Path) -> N
     wanted = written(tmp_path, "stages: [system, torch, {id: mine, run: x, needs: [system, torch]}]")
     plan = make_plan(wanted, stack.choose(types.find("g5g.xlarge"), image="dlami"), "r")
     assert [(stage["id"], stage["needs"]) for stage in plan["stages"]] == [("system", []), ("mine", ["system"])]
+    assert plan["image_brings"] == ["torch"]
 
 
 def test_an_own_stage_sees_the_whole_stack(tmp_path: Path) -> None:

@@ -64,7 +64,12 @@ GARBLED = Rule(CloudError, "", "the answer is not AWS's", "check for a proxy or 
 CODES: dict[str, Rule] = {
     "ExpiredToken": EXPIRED,
     "ExpiredTokenException": EXPIRED,
-    "RequestExpired": Rule(CredentialsError, EXPIRED.what, "the request is too old", "set this computer's clock"),
+    "RequestExpired": Rule(
+        CredentialsError,
+        EXPIRED.what,
+        "they have expired, or this computer's clock is wrong",
+        f"{LOG_IN}; check the clock",
+    ),
     "AuthFailure": INVALID,
     "InvalidClientTokenId": INVALID,
     "UnrecognizedClientException": INVALID,

@@ -17,7 +17,8 @@ PARAMETERS = {
     ("ubuntu-24.04", "x86_64"): f"{CANONICAL}/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id",
     ("ubuntu-24.04", "arm64"): f"{CANONICAL}/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id",
     ("dlami", "x86_64"): f"{DEEP_LEARNING}/x86_64/base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id",
-    ("dlami", "arm64"): f"{DEEP_LEARNING}/arm64/base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id",
+    # Arm types have no torch of ours (see catalog/stack.py): theirs is the image that brings one.
+    ("dlami", "arm64"): f"{DEEP_LEARNING}/arm64/oss-nvidia-driver-gpu-pytorch-2.12-ubuntu-24.04/latest/ami-id",
 }
 """(alias, CPU architecture) → public SSM parameter that holds the newest id. Sources: Canonical's and AWS's pages on
 finding images by parameter; note that Ubuntu 24.04 is published under gp3 and 22.04 under gp2."""
