@@ -18,16 +18,22 @@ STATE_TIMEOUT = 900.0
 
 
 def wait_until_running(context: Context, provider: Provider, machine_id: str, name: str) -> Machine:
-    """The machine once it runs and has an address. Raises Unreachable if that never happens."""
+    """The machine once it runs and has an address. Raises Unreachable if that never happens.
+
+    What the cloud has just been asked for may not be listed yet, as a machine made or started a moment ago: for the
+    consistency window neither its absence nor `stopped` is believed.
+    """
     context.tell(name, "boot", Status.START)
-    seen_by = context.waiter.clock() + CONSISTENCY_WINDOW
+    believed_after = context.waiter.clock() + CONSISTENCY_WINDOW
 
     def probe() -> Machine | None:
         try:
             machine = provider.get(machine_id)
-        except NotFound:  # made a moment ago: listings may lag behind
-            if context.waiter.clock() > seen_by:
+        except NotFound:
+            if context.waiter.clock() > believed_after:
                 raise
+            return None
+        if machine.state is State.STOPPED and context.waiter.clock() <= believed_after:
             return None
         if machine.state in (State.STOPPED, State.TERMINATING):
             raise Unreachable(f"{name} went to {machine.state} instead of running", provider.console(machine_id)[-300:])

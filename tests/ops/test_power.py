@@ -75,6 +75,11 @@ def test_a_machine_that_stops_instead_is_told_with_its_boot_log(context: Context
         wait(context, clock, lambda _: machine(State.TERMINATING))
 
 
+def test_a_machine_just_started_may_still_be_listed_as_stopped(context: Context, clock: FakeClock) -> None:
+    found = wait(context, clock, lambda now: machine(State.RUNNING, "192.0.2.1") if now > 4 else machine(State.STOPPED))
+    assert found.state is State.RUNNING
+
+
 def test_a_machine_that_never_runs_is_given_up(context: Context, clock: FakeClock) -> None:
     with pytest.raises(Unreachable, match="not running after 900 s"):
         wait(context, clock, lambda _: machine(State.PENDING))
