@@ -91,9 +91,18 @@ def plan_bytes(plan: Mapping[str, Any]) -> bytes:
 
 
 def start(remote: Remote, plan: Mapping[str, Any], *, state: str = STATE) -> None:
-    """Upload the bundle and start the runner, in one command. Does nothing if a runner is at work; harmless twice."""
+    """Upload the bundle and start the runner, in one command. Does nothing if a runner is at work; harmless twice.
+
+    Raises BootstrapFailed, RemoteUnreachable.
+    """
     script = (bootstrap_dir() / "install.sh").read_text(encoding="utf-8")
-    check(remote.run(["sh", "-c", script, "install.sh", state], stdin=bundle(plan), sudo=True, timeout=120))
+    result = remote.run(["sh", "-c", script, "install.sh", state], stdin=bundle(plan), sudo=True, timeout=120)
+    if result.rc != 0:
+        tail = result.stderr.decode(errors="replace").strip().splitlines()
+        why = tail[-1] if tail else f"install.sh ended with code {result.rc}"
+        raise BootstrapFailed(
+            "the bootstrap could not be started", why, "run the same `gpucloud up` again", tail=tuple(tail)
+        )
 
 
 def follow(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,8 +34,13 @@ class RemoteCommandFailed(GpucloudError):
 
     def __init__(self, result: Result) -> None:
         tail = result.stderr.decode(errors="replace").strip().splitlines()[-3:]
-        super().__init__(f"`{' '.join(result.argv)}` ended with code {result.rc}", " / ".join(tail))
+        super().__init__(f"`{_shown(result.argv)}` ended with code {result.rc}", " / ".join(tail))
         self.result = result
+
+
+def _shown(argv: Sequence[str]) -> str:
+    """A command for people: one line, and no whole scripts."""
+    return textwrap.shorten(shlex.join(argv), 60, placeholder=" …")
 
 
 class Remote(Protocol):

@@ -219,6 +219,14 @@ def test_the_runner_of_another_plan_is_waited_for_and_keeps_its_own_bundle(state
     assert [event["run"] for event in events if event["event"] == "end"] == ["run-0", "run-1"]
 
 
+def test_a_bundle_that_cannot_be_placed_is_a_failed_bootstrap(tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("in the way")
+    with pytest.raises(BootstrapFailed, match="could not be started") as caught:
+        guest.start(LocalRemote(), plan("true"), state=str(tmp_path / "a-file"))
+    assert caught.value.status == ExitStatus.STAGE_FAILED
+    assert "#!/bin/sh" not in str(caught.value)
+
+
 def test_too_long_is_a_failure_that_names_the_stage(state: Path) -> None:
     pids: list[int] = []
     try:
