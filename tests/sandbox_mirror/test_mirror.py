@@ -13,7 +13,7 @@ import pytest
 
 from gpucloud.sandbox.mirror import Mirror, guest_files
 from gpucloud.sandbox.mirror.deb import Package
-from gpucloud.sandbox.mirror.server import split
+from gpucloud.sandbox.mirror.server import split, trickle
 from tests.sandbox_mirror.machines import hardware
 
 AREAS = ("ubuntu", "docker", "toolkit", "cuda", "pypi", "torch")
@@ -148,3 +148,12 @@ def test_the_signing_key_is_private_and_lasts(tmp_path: Path) -> None:
     assert first.public_key() == second.public_key()
     assert (tmp_path / "mirror.pgp").stat().st_mode & 0o777 == 0o600
     assert b"BEGIN PGP PUBLIC KEY BLOCK" in first.public_key()
+
+
+def test_a_slow_download_comes_in_pieces_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("gpucloud.sandbox.mirror.server.time.sleep", slept.append)
+    pieces = list(trickle([b"abc" * 100, b"d"], 45.0))
+    assert b"".join(pieces) == b"abc" * 100 + b"d"
+    assert (len(pieces), sum(slept)) == (45, pytest.approx(45.0))
+    assert b"".join(trickle([b""], 3.0)) == b""

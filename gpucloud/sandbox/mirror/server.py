@@ -28,6 +28,8 @@ FAULTS = {
 }
 MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 CHUNK = 1 << 20
+PIECE = 1.0
+"""Seconds between two pieces of a slow download; uv gives up after 30 s of silence, apt after 30."""
 
 
 class Mirror:
@@ -51,8 +53,9 @@ class Mirror:
             return answer(start_response, "404 Not Found", b"no such file in the sandbox's mirror [simulated]\n")
         if environ.get("HTTP_IF_MODIFIED_SINCE") == MODIFIED and isinstance(found, bytes) and "dists/" in name:
             return answer(start_response, "304 Not Modified", b"")
-        time.sleep(delay(area, name, options) if environ["REQUEST_METHOD"] == "GET" else 0)
-        return deliver(start_response, found, name, environ["REQUEST_METHOD"])
+        body = deliver(start_response, found, name, environ["REQUEST_METHOD"])
+        seconds = delay(area, name, options)
+        return trickle(body, seconds) if seconds else body
 
     def files(self, area: str, fault: str = "") -> Files:
         """All files of one area (`ubuntu`, `docker`, …) under a fault; empty for an area that does not exist."""
@@ -145,6 +148,15 @@ def deliver(start_response: StartResponse, found: bytes | Path, name: str, metho
     if method == "HEAD":
         return []
     return chunks(found) if isinstance(found, Path) else [found]
+
+
+def trickle(body: Iterable[bytes], seconds: float) -> Iterator[bytes]:
+    """The body spread over the time it takes, as a slow download is: clients give up on a server that says nothing."""
+    data = b"".join(body)
+    pieces = max(1, min(len(data), round(seconds / PIECE)))
+    for number in range(pieces):
+        time.sleep(seconds / pieces)  # the duration that the scenario asks for, not a wait for something
+        yield data[number * len(data) // pieces : (number + 1) * len(data) // pieces]
 
 
 def chunks(path: Path) -> Iterator[bytes]:
