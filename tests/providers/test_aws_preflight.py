@@ -166,4 +166,4 @@ def test_the_region_of_the_aws_configuration_counts(monkeypatch: pytest.MonkeyPa
 def test_no_network_is_unreachable(aws: Cloud) -> None:
     settings = {**aws.settings, "endpoint_url": "http://127.0.0.1:9"}
     found = registry.connect("aws", settings, aws.region).preflight(aws.spec(ssh_from="203.0.113.7"))
-    assert {problem.status for problem in found} == {ExitStatus.UNREACHABLE}
+    assert [problem.status for problem in found] == [ExitStatus.UNREACHABLE]

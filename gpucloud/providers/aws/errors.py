@@ -54,7 +54,13 @@ QUOTA = Rule(QuotaError, remedy="ask for more at https://console.aws.amazon.com/
 THROTTLED = Rule(Unreachable, "", "AWS is throttling this account's API calls", "wait a minute and run it again")
 OUTAGE = Rule(Unreachable, remedy="run it again; see https://health.aws.amazon.com")
 ABSENT = Rule(NotFound)
-NO_NETWORK = Rule(Unreachable, "", "AWS cannot be reached", "check the network, the proxy and the region's name")
+NO_NETWORK = Rule(
+    # The same words whatever was asked: a preflight asks much at once, and must not say this five times.
+    Unreachable,
+    "AWS cannot be reached",
+    "no connection from this computer",
+    "check the network, the proxy and the region's name",
+)
 BAD_REGION = Rule(ConfigError, "", "there is no such region", "check `--region`, for instance `us-east-1`")
 REUSED = Rule(CloudError, "", "this run id was used for another launch", "choose another with `--run-id`")
 BUSY = Rule(CloudError, remedy="wait until it has settled and run it again")
