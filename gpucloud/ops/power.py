@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gpucloud.errors import NotFound, Unreachable
@@ -15,6 +16,11 @@ from gpucloud.saga import CONSISTENCY_WINDOW
 
 STATE_TIMEOUT = 900.0
 """Seconds for a change of state. EC2 starts in under a minute; a large GPU instance may take ten to stop."""
+
+
+BOOT_POLL = 1.5
+"""Most seconds between two looks at a machine that boots: people watch, and one describe call a second is far below
+EC2's limits (describe calls refill at 20 a second)."""
 
 
 def wait_until_running(context: Context, provider: Provider, machine_id: str, name: str) -> Machine:
@@ -39,7 +45,7 @@ def wait_until_running(context: Context, provider: Provider, machine_id: str, na
             raise Unreachable(f"{name} went to {machine.state} instead of running", provider.console(machine_id)[-300:])
         return machine if machine.state is State.RUNNING and machine.address else None
 
-    machine = context.waiter.until(probe, STATE_TIMEOUT)
+    machine = replace(context.waiter, longest=BOOT_POLL).until(probe, STATE_TIMEOUT)
     if machine is None:
         raise Unreachable(f"{name} is not running after {STATE_TIMEOUT:.0f} s", "", "see the cloud's status page")
     context.tell(name, "boot", Status.DONE, f"{machine.zone or machine.region}, {machine.address}")
