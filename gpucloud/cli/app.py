@@ -44,12 +44,12 @@ def _version(wanted: bool) -> None:
 def options(
     ctx: typer.Context,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the embedded cloud: no account, no cost.")] = False,
-    cloud: Annotated[str, typer.Option(help="aws or azure; a type decides by itself.")] = "",
+    cloud: Annotated[str, typer.Option(help="Consider only types of aws or azure (azure: prices only).")] = "",
     region: Annotated[str, typer.Option(help="Region, such as us-east-1.")] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version.")] = False,
 ) -> None:
-    """One command to a verified NVIDIA GPU machine on AWS or Azure, and no forgotten bills."""
+    """One command to a verified NVIDIA GPU machine on AWS, and no forgotten bills."""
     ctx.obj = Globals(sandbox, cloud, region, ctx.obj or [])
 
 

@@ -17,7 +17,10 @@ def doctor(
     policy: Annotated[str, typer.Option(help="Print the least-privilege policy for `aws` and do nothing else.")] = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """Look at what gpucloud needs: credentials, permission, quota, local tools, the sandbox."""
+    """Look at what gpucloud needs, and change nothing.
+
+    Looks at OpenSSH, the sandbox, credentials, permissions and quota. Exits with 3 if something fails.
+    """
     from gpucloud.errors import ExitStatus
     from gpucloud.ops import doctor as ops
 

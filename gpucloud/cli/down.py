@@ -24,7 +24,10 @@ def down(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Terminate machines and remove everything that `up` made; prints a receipt."""
+    """Terminate machines and remove all that `up` made for them.
+
+    Prints a receipt. Exits with 10 if something billable may remain.
+    """
     from gpucloud.cli import show
     from gpucloud.cli.live import view
     from gpucloud.ops import down as ops

@@ -16,7 +16,10 @@ def exec_(
     names: Names,
     timeout: Annotated[float, typer.Option(help="Seconds that the command may take.")] = 3600.0,
 ) -> None:
-    """Run a command on machines, in parallel: `gpucloud exec NAME... -- CMD`. Exits with the highest exit code."""
+    """Run a command on machines, in parallel.
+
+    The command stands after `--`: `gpucloud exec NAME... -- CMD`. Exits with its highest exit code.
+    """
     import sys
 
     from gpucloud.ops import find, shell

@@ -18,7 +18,7 @@ def extend(
     duration: Annotated[str, typer.Argument(metavar="DURATION", help="From now: 30m, 8h, 2d.")],
     output: Output = Format.TABLE,
 ) -> None:
-    """Move the end of a machine's lifetime: it ends DURATION from now."""
+    """Move the end of a machine that was made with --ttl."""
     from gpucloud.cli import show
     from gpucloud.durations import parse_duration
     from gpucloud.ops import extend as ops

@@ -19,7 +19,10 @@ Which = Annotated[str, typer.Argument(metavar="PROFILE", help="A name, or the pa
 
 @group.command("ls")
 def ls(output: Output = Format.TABLE) -> None:
-    """List the bundled profiles and your own (~/.config/gpucloud/profiles)."""
+    """List the bundled profiles and your own.
+
+    Yours are the YAML files in ~/.config/gpucloud/profiles.
+    """
     from gpucloud import profile
 
     names = dict.fromkeys([*profile.own(), *profile.bundled()])

@@ -37,7 +37,10 @@ def status(output: Output = Format.TABLE) -> None:
 
 @group.command("stop")
 def stop() -> None:
-    """Stop the daemon and its guests; the account's state is kept for the next start."""
+    """Stop it and its machines; all of them are kept.
+
+    After the next start the machines are stopped: `gpucloud --sandbox start NAME`.
+    """
     from gpucloud.ops import sandbox
 
     sys.stderr.write("stopped\n" if sandbox.stop() else "it was not running\n")

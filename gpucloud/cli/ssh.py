@@ -10,7 +10,10 @@ from gpucloud.cli.options import Name
 
 @app.app.command()
 def ssh(ctx: typer.Context, name: Name) -> None:
-    """Log in with OpenSSH, or run one command: `gpucloud ssh NAME [-- CMD]`."""
+    """Log in with OpenSSH, or run one command there.
+
+    The command stands after `--`: `gpucloud ssh NAME -- CMD`.
+    """
     import os
 
     from gpucloud.ops import find, shell

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpucloud.cli import app
-from gpucloud.cli.options import MaybeNames, Output
+from gpucloud.cli.options import MaybeNames, Output, Yes, confirm
 from gpucloud.cli.render import Format
 
 if TYPE_CHECKING:
@@ -20,20 +20,27 @@ def verify(
     ctx: typer.Context,
     names: MaybeNames = None,
     deep: Annotated[bool, typer.Option("--deep", help="Also measure bandwidth and matmul speed.")] = False,
+    reboot: Annotated[bool, typer.Option("--reboot", help="Reboot first: does the stack survive it?")] = False,
+    yes: Yes = False,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML report too.")] = None,
     local: Annotated[bool, typer.Option("--local", help="Verify this machine.")] = False,
     host: Annotated[str, typer.Option(metavar="USER@ADDR", help="Verify any machine over SSH.")] = "",
     facts: Annotated[Path | None, typer.Option(help="Also write the raw facts, as JSON.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Prove the stack layer by layer: PCI, kernel module, nvidia-smi, devices, torch, container, health."""
+    """Prove the GPU stack of machines, layer by layer.
+
+    The layers: PCI, kernel module, nvidia-smi, device nodes, torch, container, health. Exits with 8 if one is broken.
+    """
     from gpucloud.cli import show
     from gpucloud.cli.live import view
     from gpucloud.ops import verify as ops
 
+    targets = ops.targets(names or [], local, host)
+    if reboot:
+        confirm(f"reboot {', '.join(targets.names)}? What runs there ends.", yes)
     with view() as screen:
-        targets = ops.targets(names or [], local, host)
-        proofs = ops.verify(lambda: app.context(ctx, screen.report), targets, deep=deep)
+        proofs = ops.verify(lambda: app.context(ctx, screen.report), targets, deep=deep, with_reboot=reboot)
     found = [report for _, report in proofs]
     if junit is not None:
         ops.write_junit(junit, found)

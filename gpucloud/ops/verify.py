@@ -11,7 +11,7 @@ from pathlib import Path
 from gpucloud.catalog import types
 from gpucloud.errors import ConfigError, UsageError
 from gpucloud.machine import Machine
-from gpucloud.ops import find, planning, prove, stages
+from gpucloud.ops import find, planning, prove, reboot, stages
 from gpucloud.ops.context import Context
 from gpucloud.remote.base import Remote
 from gpucloud.verify.expectation import Expectation
@@ -36,17 +36,22 @@ def targets(names: Sequence[str], local: bool, host: str) -> Targets:
     raise UsageError("verify what?", "", "give machine names, or --local, or --host USER@ADDR")
 
 
-def verify(world: Callable[[], Context], wanted: Targets, *, deep: bool = False) -> list[prove.Proof]:
+def verify(
+    world: Callable[[], Context], wanted: Targets, *, deep: bool = False, with_reboot: bool = False
+) -> list[prove.Proof]:
     """Facts and report of each target, machines in parallel. A failed check is a report, not an error.
 
+    `with_reboot` reboots our machines first, to prove that the stack survives it; others are never rebooted.
     `world` is asked for the context only when a cloud is needed: --local and --host work without one.
     """
+    if with_reboot and not wanted.names:
+        raise UsageError("only machines of ours are rebooted", "", "leave out --reboot, or give machine names")
     if wanted.local or wanted.host:
         return [_elsewhere(wanted, deep)]
     context = world()
     machines = find.machines(context, wanted.names)
     with ThreadPoolExecutor(min(len(machines), 16)) as pool:
-        return list(pool.map(lambda machine: _ours(context, machine, deep), machines))
+        return list(pool.map(lambda machine: _ours(context, machine, deep, with_reboot), machines))
 
 
 def write_junit(path: Path, reports: Sequence[Report]) -> None:
@@ -66,8 +71,10 @@ def _write(path: Path, content: bytes) -> None:
         raise ConfigError(f"cannot write {path}", exc.strerror or str(exc)) from exc
 
 
-def _ours(context: Context, machine: Machine, deep: bool) -> prove.Proof:
+def _ours(context: Context, machine: Machine, deep: bool, with_reboot: bool) -> prove.Proof:
     provider = context.provider(machine.cloud, machine.region)
+    if with_reboot:
+        reboot.reboot(context, provider, machine)
     return prove.check(context, provider, machine, _expected(context, machine), deep=deep)
 
 
