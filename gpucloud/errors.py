@@ -92,9 +92,13 @@ class Unreachable(GpucloudError):
 
 
 class StageFailed(GpucloudError):
-    """A bootstrap stage ended badly on the machine."""
+    """A bootstrap stage ended badly. `stage` is empty if none is to blame; `tail` holds the last lines of output."""
 
     status = ExitStatus.STAGE_FAILED
+
+    def __init__(self, what: str, why: str = "", remedy: str = "", stage: str = "", tail: Sequence[str] = ()) -> None:
+        super().__init__(what, why, remedy)
+        self.stage, self.tail = stage, tuple(tail)
 
 
 class VerifyFailed(GpucloudError):

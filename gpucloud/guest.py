@@ -42,14 +42,6 @@ NO_RUNNER = 3
 Event = Mapping[str, Any]
 
 
-class BootstrapFailed(StageFailed):
-    """The bootstrap ended badly. `stage` is empty if no stage is to blame; `tail` holds its last lines of output."""
-
-    def __init__(self, what: str, why: str, remedy: str, stage: str = "", tail: tuple[str, ...] = ()) -> None:
-        super().__init__(what, why, remedy)
-        self.stage, self.tail = stage, tail
-
-
 @dataclass
 class Position:
     """How far the event log has been read: bytes, and the number of the last event. `boot_id` is the machine's now."""
@@ -93,14 +85,14 @@ def plan_bytes(plan: Mapping[str, Any]) -> bytes:
 def start(remote: Remote, plan: Mapping[str, Any], *, state: str = STATE) -> None:
     """Upload the bundle and start the runner, in one command. Does nothing if a runner is at work; harmless twice.
 
-    Raises BootstrapFailed, RemoteUnreachable.
+    Raises StageFailed, RemoteUnreachable.
     """
     script = (bootstrap_dir() / "install.sh").read_text(encoding="utf-8")
     result = remote.run(["sh", "-c", script, "install.sh", state], stdin=bundle(plan), sudo=True, timeout=120)
     if result.rc != 0:
         tail = result.stderr.decode(errors="replace").strip().splitlines()
         why = tail[-1] if tail else f"install.sh ended with code {result.rc}"
-        raise BootstrapFailed(
+        raise StageFailed(
             "the bootstrap could not be started", why, "run the same `gpucloud up` again", tail=tuple(tail)
         )
 
@@ -180,7 +172,7 @@ class Watch:
     def must_start_again(self, boot_id: str, at_work: bool) -> bool:
         """Whether the runner has to be started: another plan's has ended, or ours did not come back by itself.
 
-        Raises BootstrapFailed if the runner is gone for no such reason.
+        Raises StageFailed if the runner is gone for no such reason.
         """
         self.boot_id = self.boot_id or boot_id
         if self.foreign_end:
@@ -194,20 +186,18 @@ class Watch:
             raise self.failed("the bootstrap runner is gone", "it ended without a last event: killed, or out of memory")
         return False
 
-    def failed(self, what: str, why: str) -> BootstrapFailed:
+    def failed(self, what: str, why: str) -> StageFailed:
         """An end that the runner itself could not report."""
         stage = ", ".join(self.running)
         during = f"during stage {stage}" if stage else "between stages"
-        return BootstrapFailed(what, f"{during}: {why}", "run the same `gpucloud up` again", stage, tuple(self.lines))
+        return StageFailed(what, f"{during}: {why}", "run the same `gpucloud up` again", stage, tuple(self.lines))
 
     def require_success(self) -> None:
-        """Raises BootstrapFailed with the first failure, if there was one."""
+        """Raises StageFailed with the first failure, if there was one."""
         if self.failures:
             first = self.failures[0]
             more = "".join(f"; {other['stage']}: {other['what']}" for other in self.failures[1:])
-            raise BootstrapFailed(
-                first["what"], first["why"] + more, first["remedy"], first["stage"], tuple(first["tail"])
-            )
+            raise StageFailed(first["what"], first["why"] + more, first["remedy"], first["stage"], tuple(first["tail"]))
 
 
 def bootstrap(
@@ -222,7 +212,7 @@ def bootstrap(
     """Carry out `plan` on the machine and return when every stage is done.
 
     `connect` gives a new connection or raises RemoteUnreachable; it is called again after every loss. `on_event`
-    gets each event once. Raises BootstrapFailed; RemoteUnreachable after RECONNECT seconds without a connection.
+    gets each event once. Raises StageFailed; RemoteUnreachable after RECONNECT seconds without a connection.
     `timeout` is in seconds, for everything; the machine works on after it.
     """
     watch = Watch(hashlib.sha256(plan_bytes(plan)).hexdigest(), on_event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -132,6 +132,18 @@ def read(path: Path) -> list[dict[str, Any]]:
     except ValueError as exc:
         raise ConfigError(f"{path} is damaged", str(exc), "look in the cloud for its tags with `gpucloud ls`") from exc
     return entries
+
+
+def standing(paths: Iterable[Path]) -> Iterator[Mapping[str, Any]]:
+    """The headers of the runs that were neither undone nor taken down. Damaged journals are passed over here: what
+    they were about is found by its tags, and they must not stand in the way of every other command."""
+    for path in paths:
+        try:
+            entries = read(path)
+        except ConfigError:
+            continue
+        if status_of(entries) in ("open", "committed"):
+            yield entries[0]
 
 
 def status_of(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -14,9 +14,10 @@ VERSION = 1
 def make_plan(profile: Profile, stack: Stack, run: str) -> dict[str, Any]:
     """The plan of a run, ready for JSON. Times are in seconds.
 
-    The stage torch is left out where the stack has none, because the image has to bring it; `image_brings` says so, for verify to look at it all the same. Of the stack, each of our
-    stages gets only what it reads, so that another torch does not make the driver stage run again; a stage of the
-    user's gets all of it. The stage's own variables win over the profile's, and both over ours.
+    The stage torch is left out where the stack has none, because the image has to bring it; `image_brings` says so,
+    for verify to look at it all the same. Of the stack, each of our stages gets only what it reads, so that another
+    torch does not make the driver stage run again; a stage of the user's gets all of it. The stage's own variables win
+    over the profile's, and both over ours.
     """
     left_out = set() if stack.torch else {"torch"}
     stages = [_entry(stage, profile.env, stack, left_out) for stage in profile.stages if stage.id not in left_out]

@@ -128,6 +128,10 @@ def cloud_of(name: str) -> str:
     return "azure" if name.lower().startswith("standard_") else "aws"
 
 
+GRID_FAMILIES = frozenset({"g6f", "gr6f", "NVadsA10_v5", "NCads_A10_v4", "NC_RTXPRO6000BSE_v6"})
+"""Families whose GPUs are virtual (vGPU): they reject the CUDA drivers, and the clouds hand out GRID ones."""
+
+
 def refusal(wanted: InstanceType) -> Problem | None:
     """Why gpucloud does not make a machine of this type; None if it does."""
     if wanted.gpu.vendor != "nvidia":
@@ -135,6 +139,9 @@ def refusal(wanted: InstanceType) -> Problem | None:
         return Problem(f"{wanted.name} is not supported", why, _instead(wanted))
     if wanted.status == "retired":
         return Problem(f"{wanted.name} is retired", wanted.note, _instead(wanted))
+    if wanted.family in GRID_FAMILIES:
+        why = "its GPU is a virtual one, which needs NVIDIA's GRID driver; gpucloud does not install that yet"
+        return Problem(f"{wanted.name} is not supported", why, _instead(wanted))
     return None
 
 

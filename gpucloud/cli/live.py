@@ -58,16 +58,17 @@ def _live_possible() -> bool:
 
 
 class _Plain:
-    """One line per event: seconds since the start, machine, step, what happened."""
+    """One line per event: seconds since the start, machine, step, what happened. `gpucloud logs` has the output."""
 
     def __init__(self) -> None:
         self.hourly_usd: float | None = None
         self._begun = time.monotonic()
 
     def report(self, event: Progress) -> None:
+        if event.status is Status.LINE:  # output of apt and the like; an error brings its last lines along
+            return
         took = time.monotonic() - self._begun
-        text = event.text if event.status is Status.LINE else f"{event.status:<5} {event.text}"
-        self.say(f"{took:6.1f}s  {event.machine:<12} {event.step:<20} {text}".rstrip())
+        self.say(f"{took:6.1f}s  {event.machine:<12} {event.step:<20} {event.status:<5} {event.text}".rstrip())
 
     def say(self, text: str) -> None:
         sys.stderr.write(text + "\n")

@@ -25,4 +25,4 @@ def ls(
     context = app.context(ctx)
     machines = listing.machines(context, all_regions=all_regions)
     show.machines(context, machines, output)
-    show.interrupted(undo.interrupted(context))
+    show.interrupted(context, undo.interrupted(context))

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"interrupted by {exc}")
         return exc.status
     except GpucloudError as exc:
-        return _explain(exc, debug="--debug" in arguments)
+        return _explain(exc, arguments)
     except BrokenPipeError:
         # Whoever read our output has gone: keep the interpreter from complaining when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,12 +73,12 @@ def split_command(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return words, []
 
 
-def _explain(error: GpucloudError, debug: bool) -> int:
-    from gpucloud.cli.render import error_text
+def _explain(error: GpucloudError, arguments: Sequence[str]) -> int:
+    from gpucloud.cli.render import error_text, for_world
 
-    if debug:
+    if "--debug" in arguments:
         _traceback(error)
-    _say(error_text(error))
+    _say(for_world(error_text(error), simulated="--sandbox" in arguments))
     return error.status
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum, unique
 from typing import Any
 
-from gpucloud.errors import CapacityError, GpucloudError, PreflightFailed, Problem
+from gpucloud.errors import CapacityError, GpucloudError, PreflightFailed, Problem, StageFailed
 
 
 @unique
@@ -20,19 +21,29 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+_COMMAND = re.compile(r"`gpucloud (?!--sandbox|sandbox )")
+
+
+def for_world(text: str, *, simulated: bool) -> str:
+    """Commands that are quoted in a message must reach the world it is about: in the sandbox they need its flag."""
+    return _COMMAND.sub("`gpucloud --sandbox ", text) if simulated else text
+
+
 def error_text(error: GpucloudError) -> str:
     """The error as people read it: what and why, then what to do; every problem of a preflight."""
     if isinstance(error, PreflightFailed):
         return "\n".join(_finding(problem) for problem in error.problems)
-    lines = [_finding(error)]
+    details: list[str] = []
     if isinstance(error, CapacityError):
-        lines[1:1] = [f"  {zone}: {reason}" for zone, reason in error.attempts]
-    return "\n".join(lines)
+        details = [f"  {zone}: {reason}" for zone, reason in error.attempts]
+    if isinstance(error, StageFailed):
+        details = [f"  | {line}" for line in error.tail]
+    return _finding(error, details)
 
 
-def _finding(found: GpucloudError | Problem) -> str:
-    text = f"error: {found.what}" + (f": {found.why}" if found.why else "")
-    return text + (f"\nfix: {found.remedy}" if found.remedy else "")
+def _finding(found: GpucloudError | Problem, details: Sequence[str] = ()) -> str:
+    what = f"error: {found.what}" + (f": {found.why}" if found.why else "")
+    return "\n".join([what, *details, *([f"fix: {found.remedy}"] if found.remedy else [])])
 
 
 def document(data: object, form: Format) -> None:

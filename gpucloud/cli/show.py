@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpucloud.cli.render import Format, document, paint, rows, table
+from gpucloud.cli.render import Format, document, for_world, paint, rows, table
 
 if TYPE_CHECKING:
     from gpucloud.cli.live import View
@@ -37,6 +37,7 @@ _MARKS = {"ok": ("✓", "32"), "warn": ("!", "33"), "fail": ("✗", "31"), "skip
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """The plan as JSON: what will be made, with which stack, at what price."""
     spec, stack, price = plan.spec, plan.stack, plan.price
+    stages = [stage["id"] for stage in plan.stages["stages"]]
     return {
         "name": spec.name,
         "run": plan.run,
@@ -52,9 +53,9 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "spot": spec.spot,
         "ttl_minutes": spec.ttl_minutes,
         "driver": f"{stack.branch} {stack.flavour}",
-        "torch": stack.torch,
-        "cuda": stack.cuda,
-        "stages": [stage["id"] for stage in plan.stages["stages"]],
+        "torch": stack.torch if "torch" in stages else None,
+        "cuda": stack.cuda if "torch" in stages else None,
+        "stages": stages,
         "usd_per_hour": price.usd if price else None,
         "price_as_of": price.as_of if price else None,
     }
@@ -75,7 +76,8 @@ def plan(decided: Plan, context: Context, screen: View) -> None:
     screen.say(f"{facts['name']}: {facts['type']} ({gpus}), {kind}, {where}{limit}")
     indent = " " * len(facts["name"])
     screen.say(f"{indent}  {billed}")
-    stack = f"driver {facts['driver']}, torch {facts['torch'] or 'of the image'}, stages {' '.join(facts['stages'])}"
+    torch = f"torch {facts['torch']}, " if facts["torch"] else ""
+    stack = f"driver {facts['driver']}, {torch}stages {' '.join(facts['stages'])}"
     screen.say(f"{indent}  {facts['image']}, {facts['disk_gb']} GB, {stack}")
 
 
@@ -105,9 +107,8 @@ def outcome(done: Outcome, output: Format) -> None:
     if len(done.attempts) > 1:
         table([("zone", "attempt"), *((zone, why or "launched") for zone, why in done.attempts)])
     sys.stdout.write(f"{done.report.summary}\n")
-    sys.stdout.write(
-        f"ready in {done.seconds:.0f} s: `gpucloud ssh {machine.name}`; when done: `gpucloud down {machine.name}`\n"
-    )
+    ready = f"ready in {done.seconds:.0f} s: `gpucloud ssh {machine.name}`; when done: `gpucloud down {machine.name}`"
+    sys.stdout.write(for_world(ready, simulated=done.report.simulated) + "\n")
 
 
 def machines(context: Context, found: Sequence[Machine], output: Format) -> None:
@@ -139,10 +140,11 @@ def _moment(iso: str | None) -> str:
     return iso[:16].replace("T", " ") if iso else ""
 
 
-def interrupted(runs: Sequence[Interrupted]) -> None:
+def interrupted(context: Context, runs: Sequence[Interrupted]) -> None:
     """A remark after a listing: what was left half made, and what to do about it."""
     for each in runs:
-        sys.stderr.write(f"run {each.run} ({each.name}) was interrupted: `gpucloud recover` removes what it made\n")
+        remark = f"run {each.run} ({each.name}) was interrupted: `gpucloud recover` removes what it made"
+        sys.stderr.write(for_world(remark, simulated=context.simulated) + "\n")
 
 
 def would_remove(targets: Sequence[Target], output: Format) -> None:

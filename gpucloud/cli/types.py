@@ -21,6 +21,7 @@ _COLUMNS = {
     "spot_usd_per_hour": "spot $/h",
     "region": "priced in",
     "usd_as_of": "as of",
+    "spot_usd_as_of": "spot as of",
 }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from gpucloud import journal
 from gpucloud.config import Config
-from gpucloud.journal import read
 from gpucloud.progress import Progress, Report, Status
 from gpucloud.providers.base import Provider
 from gpucloud.state import State, state_home
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpucloud.sandbox.client import SandboxInfo
 
 SANDBOX_REGION = "us-east-1"
+DEFAULT_CLOUD = "aws"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,22 @@ class Context:
     simulated: bool = False
     waiter: Waiter = field(default_factory=Waiter)
 
-    def provider(self, cloud: str = "aws", region: str = "", *, regions: Sequence[str] = ()) -> Provider:
-        """The cloud. Machines are made in `region` (default: the configured one); listings look at `regions` too
-        (default: every region that we know of)."""
+    def provider(self, cloud: str = "", region: str = "", *, regions: Sequence[str] = ()) -> Provider:
+        """The cloud (default: the configured one, else AWS).
+
+        Machines are made in `region` (default: the configured one); listings look at `regions` too (default: every
+        region that we know of).
+        """
         from gpucloud.providers import registry
 
+        cloud = cloud or self.cloud
         here = region or self.region(cloud)
         return registry.connect(cloud, self.settings.get(cloud, {}), here, regions or self.regions(here))
+
+    @property
+    def cloud(self) -> str:
+        """Where to look and launch when nothing else decides."""
+        return self.config.cloud or DEFAULT_CLOUD
 
     def region(self, cloud: str) -> str:
         """Where machines are made: as configured here, or in the cloud's own configuration. Raises ConfigError."""
@@ -49,8 +59,7 @@ class Context:
 
     def regions(self, here: str) -> tuple[str, ...]:
         """Where our machines may be: here, the configured regions, and those of every run that was not undone."""
-        headers = [read(path) for path in self.state.journal_paths()]
-        used = [str(entries[0].get("region", "")) for entries in headers if entries]
+        used = [str(header["region"]) for header in journal.standing(self.state.journal_paths())]
         return tuple(dict.fromkeys(region for region in (here, *self.config.regions, *used) if region))
 
     def tell(self, machine: str, step: str, status: Status, text: str = "") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from gpucloud.config import Config
 from gpucloud.errors import GpucloudError, UsageError
 from gpucloud.machine import Spec
-from gpucloud.ops.context import SANDBOX_REGION, Context
+from gpucloud.ops.context import DEFAULT_CLOUD, Context
 
 PROBE_TYPE = "g4dn.xlarge"
 """The cheapest way to ask a cloud whether this account can launch a GPU machine."""
@@ -59,11 +59,11 @@ def _sandbox() -> Finding:
 
 def _cloud(world: Callable[[], Context], simulated: bool) -> list[Finding]:
     """What a launch would meet: the preflight of the usual machine."""
-    name = "sandbox" if simulated else "aws"
+    name = "sandbox" if simulated else DEFAULT_CLOUD
     try:
         context = world()
-        region = context.config.region or SANDBOX_REGION
-        problems = context.provider("aws", region).preflight(Spec("doctor", region, PROBE_TYPE))
+        region = context.region(context.cloud)
+        problems = context.provider().preflight(Spec("doctor", region, PROBE_TYPE))
     except UsageError:
         raise
     except GpucloudError as error:

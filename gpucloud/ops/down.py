@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from gpucloud import journal
 from gpucloud.errors import GpucloudError, MayStillCost, UsageError
-from gpucloud.machine import Resource
+from gpucloud.machine import Machine, Resource
 from gpucloud.ops import find, undo
 from gpucloud.ops.context import Context
 from gpucloud.progress import Status
@@ -59,17 +59,30 @@ def targets(context: Context, names: Sequence[str], every: bool, run: str) -> li
         raise UsageError("take down what?", "", "give machine names, or --all, or --run-id ID")
     if run:
         return _of_run(context, run)
-    machines = context.provider().list() if every else find.machines(context, names)
-    return [
-        Target(each.name, each.run, each.cloud, each.region, f"{each.type} {each.id}, {each.state}")
-        for each in machines
-    ]
+    known = context.provider().list()
+    if every:
+        return [_of_machine(each) for each in known]
+    return [target for name in names for target in _of_name(context, known, name)]
+
+
+def _of_machine(machine: Machine) -> Target:
+    what = f"{machine.type} {machine.id}, {machine.state}"
+    return Target(machine.name, machine.run, machine.cloud, machine.region, what)
+
+
+def _of_name(context: Context, known: Sequence[Machine], name: str) -> list[Target]:
+    """The machine of that name, or what is left of one that ended by itself. Raises NotFound if there is neither."""
+    if find.by_name(known, name) is None:
+        left = [target for run in undo.runs_of(context.state, name) for target in _of_run(context, run)]
+        if left:
+            return [replace(target, name=name) for target in left]
+    return [_of_machine(find.pick(known, name))]
 
 
 def _of_run(context: Context, run: str) -> list[Target]:
     """Whatever carries the run's tag, in every region that we know of: needs nothing that `up` printed."""
     found = context.provider().resources(run)
-    return [Target(run, run, "aws", found[0].region, f"{len(found)} resources")] if found else []
+    return [Target(run, run, context.cloud, found[0].region, f"{len(found)} resources")] if found else []
 
 
 def down(context: Context, wanted: Sequence[Target]) -> list[Receipt]:

@@ -18,7 +18,7 @@ def machine(context: Context, name: str) -> Machine:
 def machines(context: Context, names: Sequence[str]) -> list[Machine]:
     """The machines of those names, in that order, found with one listing."""
     known = context.provider().list()
-    return [_pick(known, name) for name in names]
+    return [pick(known, name) for name in names]
 
 
 def by_name(known: Sequence[Machine], name: str) -> Machine | None:
@@ -30,7 +30,8 @@ def by_name(known: Sequence[Machine], name: str) -> Machine | None:
     return matches[0] if matches else None
 
 
-def _pick(known: Sequence[Machine], name: str) -> Machine:
+def pick(known: Sequence[Machine], name: str) -> Machine:
+    """The machine of that name. Raises NotFound with near matches, UsageError if two carry it."""
     found = by_name(known, name)
     if found is None:
         near = get_close_matches(name, [machine.name for machine in known], 3)

@@ -17,7 +17,11 @@ from gpucloud.state import state_home
 
 @dataclass(frozen=True)
 class Row:
-    """One machine for people and programs. USD; None is unknown. `usd_per_hour` is what it costs right now."""
+    """One machine for people and programs. USD; None is unknown.
+
+    `usd_per_hour` is what the cloud asks now: for compute while it runs, for the disk alone while it is stopped.
+    `usd_so_far` is compute since the last start.
+    """
 
     machine: Machine
     gpu: str
@@ -25,7 +29,7 @@ class Row:
     usd_so_far: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The keys are an interface. Times are ISO 8601 with offset; `simulated` machines cost nothing."""
+        """The keys are an interface. Times are ISO 8601 with offset."""
         machine = self.machine
         return {
             "name": machine.name,
@@ -56,7 +60,7 @@ def machines(context: Context, *, all_regions: bool = False) -> list[Machine]:
 
 
 def row(machine: Machine) -> Row:
-    """The machine with its prices: running ones cost their type and disk, stopped ones their disk."""
+    """The machine with its prices."""
     kind = types.every().get(machine.type.lower())
     count = kind.count if kind else None
     gpu = f"{count:g}×{kind.gpu.name}" if kind and count else ""

@@ -91,7 +91,7 @@ def choose_type(context: Context, request: Request) -> types.InstanceType:
         memory_gb=request.memory_gb,
         max_price=request.max_price,
         region=context.config.region,
-        cloud=context.config.cloud,
+        cloud=context.cloud,
         spot=request.spot,
     )
     if not fits:

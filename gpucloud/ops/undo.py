@@ -82,9 +82,13 @@ def recover_all(context: Context) -> dict[str, list[str]]:
 
 
 def known_names(state: State) -> list[str]:
-    """Names of the machines that this computer made and that were not taken down since, as far as it knows."""
-    journals = (journal.read(path) for path in state.journal_paths())
-    return [str(entries[0]["name"]) for entries in journals if journal.status_of(entries) in ("open", "committed")]
+    """Names of the machines that this computer made and that may still be there."""
+    return [str(header["name"]) for header in journal.standing(state.journal_paths())]
+
+
+def runs_of(state: State, name: str) -> list[str]:
+    """The runs in which this computer made a machine of that name that may have left something."""
+    return [str(header["run"]) for header in journal.standing(state.journal_paths()) if header["name"] == name]
 
 
 def journal_of(context: Context, run: str) -> Path | None:

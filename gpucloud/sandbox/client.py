@@ -97,7 +97,9 @@ def _check_installed() -> None:
 
     if find_spec("moto") is None or find_spec("werkzeug") is None:
         raise ConfigError(
-            "the sandbox is not installed", "it needs the extra packages", "`pip install 'gpucloud[sandbox]'`"
+            "the sandbox is not installed",
+            "it needs the extra packages",
+            "install the extra: `pip install '.[sandbox]'` in the checkout",
         )
 
 

@@ -74,7 +74,19 @@ def test_every_successor_is_a_family_with_current_types() -> None:
 
 
 def test_current_types_are_not_refused() -> None:
-    assert [each.name for each in NVIDIA if each.status == "current" and types.refusal(each)] == []
+    plain = [each for each in NVIDIA if each.status == "current" and each.family not in types.GRID_FAMILIES]
+    assert [each.name for each in plain if types.refusal(each)] == []
+
+
+@pytest.mark.parametrize("name", ["g6f.large", "Standard_NV36ads_A10_v5"])
+def test_virtual_gpus_are_refused_with_the_reason(name: str) -> None:
+    refused = types.refusal(types.find(name))
+    assert refused is not None
+    assert "GRID driver" in refused.why
+
+
+def test_a_search_for_the_cheapest_offers_no_virtual_gpu() -> None:
+    assert {each.family for each in types.search(gpu="L4")}.isdisjoint(types.GRID_FAMILIES)
 
 
 @pytest.mark.parametrize("each", NVIDIA, ids=lambda each: each.name)

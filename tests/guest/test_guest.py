@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from gpucloud import guest
-from gpucloud.errors import ExitStatus
-from gpucloud.guest import BootstrapFailed, Position, Watch
+from gpucloud.errors import ExitStatus, StageFailed
+from gpucloud.guest import Position, Watch
 from gpucloud.remote.base import RemoteUnreachable, Result
 from gpucloud.remote.failures import HostKeyChanged
 from gpucloud.remote.local import LocalRemote
@@ -79,7 +79,7 @@ def test_every_event_of_a_good_run_is_told_in_order(state: Path) -> None:
 def test_a_failing_stage_is_named_with_cause_remedy_and_its_last_lines(state: Path) -> None:
     report = r'{"what": "no driver", "why": "no GPU", "remedy": "get one"}'
     script = f'echo trying; echo "{report.replace(chr(34), chr(92) + chr(34))}" >$GPUCLOUD_FAILURE_FILE; exit 3'
-    with pytest.raises(BootstrapFailed) as caught:
+    with pytest.raises(StageFailed) as caught:
         carry_out(state, plan(script))
     error = caught.value
     assert (error.stage, error.what, error.why, error.remedy) == ("s0", "no driver", "no GPU", "get one")
@@ -88,7 +88,7 @@ def test_a_failing_stage_is_named_with_cause_remedy_and_its_last_lines(state: Pa
 
 
 def test_the_end_of_an_earlier_run_does_not_end_a_later_one(state: Path) -> None:
-    with pytest.raises(BootstrapFailed):
+    with pytest.raises(StageFailed):
         carry_out(state, plan("exit 1"))
     events = carry_out(state, plan("echo now"))
     assert kinds(events) == ["begin", "stage-started", "line", "stage-done", "end"]
@@ -182,18 +182,18 @@ def test_a_reboot_that_the_runner_asked_for_is_survived(state: Path) -> None:
 def test_a_runner_that_dies_without_a_word_is_a_failure_that_says_so(state: Path) -> None:
     """Both of its processes are killed, as the kernel does when memory runs out."""
     script = "echo last words; kill -9 $(ps -o ppid= -p $PPID) $PPID"
-    with pytest.raises(BootstrapFailed, match="the bootstrap runner is gone: during stage s0") as caught:
+    with pytest.raises(StageFailed, match="the bootstrap runner is gone: during stage s0") as caught:
         carry_out(state, plan(script))
     assert caught.value.stage == "s0"
 
 
 def test_a_worker_that_is_killed_is_reported_by_the_runner(state: Path) -> None:
-    with pytest.raises(BootstrapFailed, match="runner crashed: its process was killed by SIGKILL"):
+    with pytest.raises(StageFailed, match="runner crashed: its process was killed by SIGKILL"):
         carry_out(state, plan("kill -9 $PPID; sleep 5"))
 
 
 def test_a_plan_that_the_runner_cannot_read_is_a_failure_and_no_endless_loop(state: Path) -> None:
-    with pytest.raises(BootstrapFailed, match="version 99"):
+    with pytest.raises(StageFailed, match="version 99"):
         carry_out(state, {**plan("true"), "version": 99})
 
 
@@ -221,7 +221,7 @@ def test_the_runner_of_another_plan_is_waited_for_and_keeps_its_own_bundle(state
 
 def test_a_bundle_that_cannot_be_placed_is_a_failed_bootstrap(tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("in the way")
-    with pytest.raises(BootstrapFailed, match="could not be started") as caught:
+    with pytest.raises(StageFailed, match="could not be started") as caught:
         guest.start(LocalRemote(), plan("true"), state=str(tmp_path / "a-file"))
     assert caught.value.status == ExitStatus.STAGE_FAILED
     assert "#!/bin/sh" not in str(caught.value)
@@ -230,7 +230,7 @@ def test_a_bundle_that_cannot_be_placed_is_a_failed_bootstrap(tmp_path: Path) ->
 def test_too_long_is_a_failure_that_names_the_stage(state: Path) -> None:
     pids: list[int] = []
     try:
-        with pytest.raises(BootstrapFailed, match="did not end within 0.1 s: during stage s0"):
+        with pytest.raises(StageFailed, match="did not end within 0.1 s: during stage s0"):
             guest.bootstrap(
                 LocalRemote,
                 plan("exec sleep 29"),
@@ -252,7 +252,7 @@ def watch() -> Watch:
 
 
 def test_a_machine_that_restarts_by_itself_is_a_failure() -> None:
-    with pytest.raises(BootstrapFailed, match="restarted by itself: during stage s"):
+    with pytest.raises(StageFailed, match="restarted by itself: during stage s"):
         watch().must_start_again("b", at_work=False)
 
 

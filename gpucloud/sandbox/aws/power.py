@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
 
 from gpucloud.sandbox.aws.admission import Admission
 from gpucloud.sandbox.aws.instance import PENDING, RUNNING, SHUTTING_DOWN, STOPPED, STOPPING, TimedInstance, snapshot
@@ -31,6 +32,7 @@ class Power(Admission):
                 self.check_quota(instance.instance_type, instance.lifecycle == "spot", 1)
                 self.check_capacity(instance.instance_type, [str(instance.placement.zone)])
                 self.life.start(instance)
+                instance.launch_time = utcnow()  # as EC2 does: it is the time of the last start
             changes.append(_change(instance, before))
         return ActionResult({"StartingInstances": changes})
 

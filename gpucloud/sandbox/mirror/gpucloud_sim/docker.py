@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from . import state
@@ -115,10 +116,21 @@ def pull(image: str, quiet: bool = False) -> None:
     state.pause("pull")
     file = state.path(IMAGES)
     file.parent.mkdir(parents=True, exist_ok=True)
+    new = not file.exists()
     file.write_text(json.dumps(sorted({*images(), tagged(image)})))
+    if new and os.geteuid() == 0:
+        share(file)
     name, _, tag = tagged(image).rpartition(":")
     if not quiet:
         state.complain(f"{tag}: Pulling from {name} [simulated]\nStatus: Downloaded newer image for {name}:{tag}")
+
+
+def share(file: Path) -> None:
+    """What the real daemon keeps for everyone in the group docker, our client has to keep itself."""
+    file.parent.chmod(0o2775)
+    file.chmod(0o664)
+    with_group(str(file.parent))
+    with_group(str(file))
 
 
 def command_pull(argv: list[str], settings: dict[str, Any]) -> int:
