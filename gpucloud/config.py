@@ -35,7 +35,7 @@ def load(overrides: Mapping[str, str | None], environ: Mapping[str, str] = os.en
     values = {**_from_file(path), **_from_environment(environ)}
     values.update({key: value for key, value in overrides.items() if value})
     if isinstance(regions := values.get("regions"), str):
-        values["regions"] = regions.split(",")
+        values["regions"] = [region.strip() for region in regions.split(",") if region.strip()]
     values["regions"] = tuple(values.get("regions") or ())
     return Config(**values)
 
@@ -50,8 +50,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    except OSError as exc:
-        raise ConfigError(f"cannot read {path}", exc.strerror or str(exc)) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read {path}", str(exc)) from exc
     import yaml
 
     try:

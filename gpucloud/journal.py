@@ -6,6 +6,7 @@ One JSON object a line, appended and fsynced. A run is *live* while a process ho
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,6 +16,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from gpucloud.errors import ConfigError, NotFound, UsageError
+from gpucloud.waiting import Waiter
+
+VERSION = 1
+HEADER = {"run", "name", "cloud", "region", "spec"}
+"""What the first entry of every journal holds besides its version."""
+LOOKING = 1.0
+"""Seconds for which a journal may look locked because somebody merely looks at it (`is_live`)."""
 
 
 class Journal:
@@ -32,7 +40,7 @@ class Journal:
             raise UsageError(f"run {path.stem} exists already", "", "choose another --run-id") from exc
         fcntl.flock(fd, fcntl.LOCK_EX)
         journal = cls(path, [], fd)
-        journal.record("opened", **header)
+        journal.record("opened", version=VERSION, **header)
         _sync_folder(path.parent)
         return journal
 
@@ -43,11 +51,9 @@ class Journal:
             fd = os.open(path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError as exc:
             raise NotFound(f"no run {path.stem} on this computer") from exc
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
+        if not Waiter(first=0.05).until(lambda: _try_lock(fd), LOOKING):
             os.close(fd)
-            raise UsageError(f"run {path.stem} is still going on in another process") from exc
+            raise UsageError(f"run {path.stem} is still going on in another process")
         _drop_torn_line(path, fd)
         return cls(path, read(path), fd)
 
@@ -64,10 +70,17 @@ class Journal:
         self.close()
 
     def record(self, event: str, **values: object) -> None:
-        """Append one entry; it is on the disk when this returns."""
+        """Append one entry; it is on the disk when this returns. Raises OSError, and then it is not there at all."""
         entry = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **values}
-        os.write(self._fd, json.dumps(entry, sort_keys=False).encode() + b"\n")
-        os.fsync(self._fd)
+        line = json.dumps(entry, sort_keys=False).encode() + b"\n"
+        end = os.fstat(self._fd).st_size
+        try:
+            if os.write(self._fd, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            os.fsync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, end)  # half a line would be damage that the next entry is glued to
+            raise
         self.entries.append(entry)
 
     @property
@@ -124,13 +137,27 @@ class Journal:
         return standing
 
 
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def read(path: Path) -> list[dict[str, Any]]:
-    """The entries of a journal. A last line cut short by a crash never happened; any other damage is an error."""
+    """The entries of a journal. A last line cut short by a crash never happened.
+
+    Any other damage, and a journal that another version wrote in another way, is a ConfigError.
+    """
     lines = path.read_bytes().split(b"\n")[:-1]
     try:
         entries = [json.loads(line) for line in lines]
-    except ValueError as exc:
-        raise ConfigError(f"{path} is damaged", str(exc), "look in the cloud for its tags with `gpucloud ls`") from exc
+        if entries and not (entries[0]["version"] == VERSION and entries[0].keys() >= HEADER):
+            raise ValueError("it was written by another version of gpucloud")
+    except (ValueError, KeyError, TypeError) as exc:
+        remedy = f"its machine has the tag gpucloud-run={path.stem}: `gpucloud down --run-id {path.stem}`"
+        raise ConfigError(f"{path} cannot be read", str(exc), f"{remedy}, then delete the file") from exc
     return entries
 
 

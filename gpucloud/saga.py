@@ -8,11 +8,12 @@ the failed step included: its call may have reached the cloud even though its an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from gpucloud.errors import CapacityError, GpucloudError, MayStillCost, QuotaError
+from gpucloud.signals import rollback_to_come
 from gpucloud.waiting import Waiter
 
 REFUSALS = (CapacityError, QuotaError)
@@ -105,7 +106,8 @@ def transaction(steps: Sequence[Step], log: Log, waiter: Waiter, observe: Observ
     If something may remain, MayStillCost is raised from the first error: it outweighs it.
     """
     try:
-        yield
+        with rollback_to_come():
+            yield
     except BaseException as exc:
         if not log.is_committed:
             try:
@@ -118,24 +120,23 @@ def transaction(steps: Sequence[Step], log: Log, waiter: Waiter, observe: Observ
 def roll_back(steps: Sequence[Step], log: Log, waiter: Waiter, observe: Observer = _silent) -> list[str]:
     """Undo in reverse what the journal says was begun, and return the names of what was removed.
 
-    Goes on after errors. Raises MayStillCost with the names of whatever could not be undone.
+    Goes on after errors of every kind, our own bugs and a full disk included: each step left out may cost money.
+    Raises MayStillCost with the names of whatever could not be undone.
     """
     begun = set(log.intents())
     removed: list[str] = []
     failed: list[str] = []
-    for step in reversed(steps):
-        if step.id not in begun:
-            continue
-        observe("undo", step.id)
+    for step in reversed([step for step in steps if step.id in begun]):
         try:
+            observe("undo", step.id)
             if _undo(step, log, waiter):
                 removed.append(step.name)
-        except GpucloudError as exc:
-            failed.append(f"{step.name} ({exc})")
-            observe("undo-failed", step.id)
-        else:
             log.undone(step.id)
             observe("undone", step.id)
+        except Exception as exc:
+            failed.append(f"{step.name} ({exc if isinstance(exc, GpucloudError) else repr(exc)})")
+            with suppress(Exception):  # whoever watches has been told enough by what is raised below
+                observe("undo-failed", step.id)
     if failed:
         raise MayStillCost("could not remove everything", "; ".join(failed), "run `gpucloud recover` again")
     log.rolled_back()

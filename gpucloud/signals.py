@@ -1,16 +1,19 @@
-"""SIGINT, SIGTERM and SIGHUP end a command through one exception, so that every rollback runs; a second one waits."""
+"""SIGINT, SIGTERM and SIGHUP end a command through one exception, so that every rollback runs, and runs to its end."""
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from gpucloud.errors import ExitStatus
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_rollbacks = 0
+"""How many bodies are under way that have a rollback to come."""
 
 
 class Interrupted(BaseException):
@@ -26,7 +29,7 @@ class Interrupted(BaseException):
 
 
 def install() -> None:
-    """Turn the first signal into Interrupted; answer later ones with a line, because a rollback must not be cut short.
+    """Turn the first signal into Interrupted. A later one ends the process at once, unless there is a rollback to do.
 
     A signal that the parent process chose to ignore (`nohup` ignores SIGHUP) stays ignored.
     """
@@ -36,13 +39,18 @@ def install() -> None:
 
 
 @contextmanager
-def last_to_interrupt() -> Iterator[None]:
-    """Once the body has failed, for whatever reason, signals wait as if one had come: what follows is a rollback."""
+def rollback_to_come() -> Iterator[None]:
+    """For a body whose failure is undone by what encloses this: only one thing interrupts it, be it a signal or an
+    error, and from then on signals wait."""
+    global _rollbacks
+    _rollbacks += 1
     try:
         yield
     except BaseException:
         _wait_from_now_on()
         raise
+    else:
+        _rollbacks -= 1
 
 
 def _first(number: int, frame: FrameType | None) -> None:
@@ -57,4 +65,8 @@ def _wait_from_now_on() -> None:
 
 
 def _later(number: int, frame: FrameType | None) -> None:
-    print("still cleaning up; `kill -9` leaves that to `gpucloud recover`", file=sys.stderr)  # noqa: T201
+    if not _rollbacks:
+        os._exit(Interrupted(number).status)
+    # No print: it is not reentrant, and the terminal that sent SIGHUP may be gone.
+    with suppress(OSError):
+        os.write(2, b"still cleaning up; `kill -9` leaves that to `gpucloud recover`\n")

@@ -7,13 +7,17 @@ Everything is readable by its owner alone, and every file is replaced atomically
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpucloud.errors import ConfigError, NotFound
+from gpucloud.errors import ConfigError, NotFound, UsageError
+
+_RUN = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 def _xdg(variable: str, default: str) -> Path:
@@ -52,7 +56,8 @@ def write_private(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # a signal may come right after the replacement
+            os.unlink(temporary)
         raise
 
 
@@ -72,7 +77,7 @@ class State:
     root: Path
 
     def journal_path(self, run: str) -> Path:
-        return private_folder(self.root / "runs") / f"{run}.ndjson"
+        return private_folder(self.root / "runs") / f"{check_run(run)}.ndjson"
 
     def journal_paths(self) -> Iterator[Path]:
         """The journals of all runs, oldest first (a run id begins with its time)."""
@@ -80,14 +85,14 @@ class State:
 
     def save_identity(self, run: str, private_key: str, host_key: str) -> Identity:
         """Keep the login key and the pinned host key of a run."""
-        folder = self.root / "keys" / run
+        folder = self._keys(run)
         write_private(folder / "id_ed25519", private_key)
         write_private(folder / "known_hosts", f"{host_alias(run)} {host_key}\n")
         return self.identity(run)
 
     def identity(self, run: str) -> Identity:
         """The keys of a run. Raises NotFound if this computer has none."""
-        folder = self.root / "keys" / run
+        folder = self._keys(run)
         try:
             host_key = (folder / "known_hosts").read_text(encoding="utf-8").split(" ", 1)[1].strip()
         except FileNotFoundError as exc:
@@ -100,7 +105,20 @@ class State:
 
     def forget_identity(self, run: str) -> None:
         """Remove the keys of a run whose machine is gone; none is fine."""
-        shutil.rmtree(self.root / "keys" / run, ignore_errors=True)
+        shutil.rmtree(self._keys(run), ignore_errors=True)
+
+    def _keys(self, run: str) -> Path:
+        return self.root / "keys" / check_run(run)
+
+
+def check_run(run: str) -> str:
+    """A run id that may become part of a path: it may come from a tag, which anybody in the account can write.
+
+    Raises UsageError.
+    """
+    if _RUN.fullmatch(run):
+        return run
+    raise UsageError(f"{run!r} is no run id", "", "use lower-case letters, digits and dashes")
 
 
 def host_alias(run: str) -> str:

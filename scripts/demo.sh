@@ -4,8 +4,10 @@ set -euo pipefail
 
 # A state folder of its own: the demo neither sees nor touches the machines of an earlier sandbox.
 XDG_STATE_HOME=$(mktemp -d)
-export XDG_STATE_HOME
+XDG_CONFIG_HOME=$XDG_STATE_HOME
+export XDG_STATE_HOME XDG_CONFIG_HOME
 trap 'gpucloud sandbox stop 2>/dev/null || true; rm -rf "$XDG_STATE_HOME"' EXIT
+for name in $(compgen -v GPUCLOUD_ || true); do unset "$name"; done
 
 bold='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi

@@ -45,4 +45,4 @@ def down(
 
 
 def _listed(targets: list[Target]) -> str:
-    return ", ".join(target.name for target in targets)
+    return ", ".join(f"{target.name} ({target.what})" for target in targets)

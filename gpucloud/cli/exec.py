@@ -22,6 +22,7 @@ def exec_(
     """
     import sys
 
+    from gpucloud.errors import GpucloudError
     from gpucloud.ops import find, shell
 
     context = app.context(ctx)
@@ -32,6 +33,10 @@ def exec_(
         sys.stdout.flush()
 
     results = shell.run(context, find.machines(context, names), command, timeout, show)
-    for result in results:
+    done = [result for result in results if not isinstance(result, GpucloudError)]
+    for result in done:
         sys.stderr.buffer.write(result.stderr)
-    raise typer.Exit(max(result.rc for result in results))
+    for error in results:
+        if isinstance(error, GpucloudError):
+            raise error
+    raise typer.Exit(max(result.rc for result in done))

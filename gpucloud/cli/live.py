@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from gpucloud.progress import Progress, Status
 
@@ -43,7 +44,12 @@ def view() -> Iterator[View]:
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(
+        file=cast("IO[str]", _Terminal()),
+        force_terminal=True,
+        no_color=bool(os.environ.get("NO_COLOR")),
+        highlight=False,
+    )
     board = _Board(console)
     with Live(get_renderable=board.render, console=console, refresh_per_second=8) as live:
         yield board
@@ -55,6 +61,26 @@ def _live_possible() -> bool:
         return False
     size = os.get_terminal_size(sys.stderr.fileno())
     return size.columns >= _SMALLEST[0] and size.lines >= _SMALLEST[1]
+
+
+class _Terminal(io.TextIOBase):
+    """stderr, for as long as somebody listens. A terminal that was closed or a pipe that ended is no reason to stop
+    working, and least of all to stop a rollback."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            return sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
 
 
 class _Plain:
@@ -71,8 +97,9 @@ class _Plain:
         self.say(f"{took:6.1f}s  {event.machine:<12} {event.step:<20} {event.status:<5} {event.text}".rstrip())
 
     def say(self, text: str) -> None:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        terminal = _Terminal()
+        terminal.write(text + "\n")
+        terminal.flush()
 
 
 @dataclass
@@ -113,13 +140,13 @@ class _Board:
         from rich.table import Table
         from rich.text import Text
 
-        now = time.monotonic()
+        now, rows = time.monotonic(), list(self.rows.items())  # a copy: events arrive while this is drawn
         grid = Table.grid(padding=(0, 2), expand=True)
         for column in range(3):  # these are never squeezed: only the text of the last column is
-            width = None if column != 1 else max((len(step) for _, step in self.rows), default=1)
+            width = None if column != 1 else max((len(step) for (_, step), _ in rows), default=1)
             grid.add_column(no_wrap=True, min_width=width or 1, justify="right" if column == 2 else "left")
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for (_, step), row in list(self.rows.items()):
+        for (_, step), row in rows:
             style = _STYLES.get(row.status, "")
             took = (row.ended or now) - row.begun
             elapsed = "" if row.status is Status.NOTE else f"{took:.1f}s"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from gpucloud import __version__, signals
 from gpucloud.errors import ExitStatus, GpucloudError
 
 _GLOBAL_FLAGS = frozenset({"--sandbox", "--debug"})
 _GLOBAL_VALUES = frozenset({"--cloud", "--region"})
+BROKEN_PIPE = 128 + 13
+"""What a shell reports of a program that SIGPIPE ended, as `gpucloud types | head -1` does."""
 _TAKE_COMMANDS = frozenset({"ssh", "exec"})
 
 
@@ -28,10 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exc.status
     except GpucloudError as exc:
         return _explain(exc, arguments)
-    except BrokenPipeError:
-        # Whoever read our output has gone: keep the interpreter from complaining when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13
+    except OSError as exc:
+        return _system_error(exc)
     except Exception as exc:
         return _confess(exc, debug="--debug" in arguments)
 
@@ -43,6 +43,8 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         app(args=ours, prog_name="gpucloud", obj=command)
     except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):  # click turns it into a 1, which is our code for a bug
+            return BROKEN_PIPE
         return exc.code if isinstance(exc.code, int) else ExitStatus.OK
     return ExitStatus.OK
 
@@ -58,7 +60,10 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
         elif argument in _GLOBAL_FLAGS or argument.split("=", 1)[0] in _GLOBAL_VALUES and "=" in argument:
             front.append(argument)
         elif argument in _GLOBAL_VALUES:
-            front += [argument, *(value for value in [next(remaining, None)] if value is not None)]
+            value = next(remaining, None)
+            if value is None:  # let the parser say that the option needs one
+                return [argument]
+            front.append(f"{argument}={value}")
         else:
             rest.append(argument)
     return front + rest
@@ -82,6 +87,13 @@ def _explain(error: GpucloudError, arguments: Sequence[str]) -> int:
     return error.status
 
 
+def _system_error(error: OSError) -> int:
+    """A full disk, a folder that cannot be written: the system's own words are the clearest."""
+    where = f"{error.filename}: " if error.filename else ""
+    _say(f"error: {where}{error.strerror or error}")
+    return ExitStatus.BUG
+
+
 def _confess(error: Exception, debug: bool) -> int:
     if debug:
         _traceback(error)
@@ -97,4 +109,5 @@ def _traceback(error: BaseException) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    with suppress(OSError, ValueError):  # nobody listens any more: the exit code has to do
+        sys.stderr.write(text + "\n")

@@ -81,6 +81,14 @@ def plan(decided: Plan, context: Context, screen: View) -> None:
     screen.say(f"{indent}  {facts['image']}, {facts['disk_gb']} GB, {stack}")
 
 
+def existing(machine: Machine, decided: Plan, screen: View) -> None:
+    """Two lines in place of the plan's: what is there stays what it is, and gets the plan's stages."""
+    end = _moment(machine.expires_at.astimezone().isoformat()) if machine.expires_at else "never (no --ttl)"
+    screen.say(f"{machine.name} exists: {machine.type} in {machine.zone}, {machine.state}, ends {end}")
+    stages = " ".join(stage["id"] for stage in decided.stages["stages"])
+    screen.say(f"{' ' * len(machine.name)}  disk, image and lifetime stay; it is brought through the stages {stages}")
+
+
 def prepared(decided: Plan, exists: bool, output: Format) -> None:
     """The end of a dry run."""
     if output is not Format.TABLE:
@@ -213,4 +221,6 @@ def receipts(found: Sequence[Receipt], output: Format) -> None:
         lines = [(receipt.name, receipt.region, "")]
         lines += [(each.kind, each.id, "gone") for each in receipt.gone]
         lines += [(each.kind, each.id, f"STILL THERE: {reason}") for each, reason in receipt.remains]
+        if receipt.error:
+            lines.append(("", "", f"NOT FINISHED: {receipt.error}"))
         table(lines)

@@ -66,8 +66,11 @@ def _up(ctx: typer.Context, request: Request, keep: bool, dry_run: bool, output:
     with view() as screen:
         context = app.context(ctx, screen.report)
         plan = planning.make(context, request)
-        show.plan(plan, context, screen)
         prepared = up.prepare(context, plan, named=bool(request.name))
+        if prepared.existing is None:
+            show.plan(plan, context, screen)
+        else:
+            show.existing(prepared.existing, plan, screen)
         if not dry_run:
             screen.hourly_usd = plan.price.usd if plan.price and not context.simulated else None
             outcome = up.carry_out(context, prepared, keep_on_failure=keep)

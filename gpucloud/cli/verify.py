@@ -36,7 +36,7 @@ def verify(
     from gpucloud.cli.live import view
     from gpucloud.ops import verify as ops
 
-    targets = ops.targets(names or [], local, host)
+    targets = ops.targets(names or [], local, host, reboot)
     if reboot:
         confirm(f"reboot {', '.join(targets.names)}? What runs there ends.", yes)
     with view() as screen:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from gpucloud import journal
 from gpucloud.errors import GpucloudError, MayStillCost, UsageError
-from gpucloud.machine import Machine, Resource
+from gpucloud.machine import TAG_OWNER, Machine, Resource
 from gpucloud.ops import find, undo
 from gpucloud.ops.context import Context
+from gpucloud.ops.parallel import in_parallel
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
 
@@ -30,15 +31,17 @@ class Receipt:
     region: str
     gone: tuple[Resource, ...]
     remains: tuple[tuple[Resource, str], ...] = ()
+    error: str = ""
 
     def to_dict(self) -> dict[str, object]:
-        """For JSON: name, run, region, gone (kind, id), remains (kind, id, costs, reason)."""
+        """For JSON: name, run, region, gone (kind, id), remains (kind, id, costs, reason), error."""
         return {
             "name": self.name,
             "run": self.run,
             "region": self.region,
             "gone": [{"kind": each.kind, "id": each.id} for each in self.gone],
             "remains": [{**asdict(each), "reason": reason} for each, reason in self.remains],
+            "error": self.error,
         }
 
 
@@ -66,7 +69,7 @@ def targets(context: Context, names: Sequence[str], every: bool, run: str) -> li
 
 
 def _of_machine(machine: Machine) -> Target:
-    what = f"{machine.type} {machine.id}, {machine.state}"
+    what = f"{machine.type} {machine.id}, {machine.state}, of {machine.tags.get(TAG_OWNER, 'nobody known')}"
     return Target(machine.name, machine.run, machine.cloud, machine.region, what)
 
 
@@ -87,43 +90,58 @@ def _of_run(context: Context, run: str) -> list[Target]:
 
 def down(context: Context, wanted: Sequence[Target]) -> list[Receipt]:
     """Remove the targets, all at once. The receipts say what is left; `require_gone` turns that into an error."""
-    with ThreadPoolExecutor(max(1, min(len(wanted), 16))) as pool:
-        return list(pool.map(lambda target: _down(context, target), wanted))
+    return in_parallel(lambda target: _receipt(context, target), wanted)
 
 
 def require_gone(receipts: Sequence[Receipt]) -> None:
     """Raises MayStillCost that names everything that remains."""
     remains = [f"{each.kind} {each.id} ({reason})" for receipt in receipts for each, reason in receipt.remains]
+    remains += [f"{receipt.name} ({receipt.error})" for receipt in receipts if receipt.error]
     if remains:
         raise MayStillCost("not everything is gone", "; ".join(remains), "run `gpucloud down` again")
 
 
-def _down(context: Context, target: Target) -> Receipt:
-    name, run = target.name, target.run
+def _receipt(context: Context, target: Target) -> Receipt:
+    """The receipt of one target; an error on the way is part of it, and does not hide what the others came to."""
+    try:
+        with _journal(context, target.run) as log:
+            return _down(context, target, log)
+    except GpucloudError as error:
+        context.tell(target.name, "down", Status.FAIL, str(error))
+        return Receipt(target.name, target.run, target.region, (), (), error=str(error))
+
+
+@contextmanager
+def _journal(context: Context, run: str) -> Iterator[journal.Journal | None]:
+    """The run's journal, held so that no `up` goes on with the machine meanwhile; None if it was made elsewhere."""
     path = undo.journal_of(context, run)
-    if path is not None and journal.is_live(path):
-        raise UsageError(f"{name} is still being made by another process", "", "interrupt that one: it rolls back")
+    if path is None:
+        yield None
+        return
+    with journal.Journal.open(path) as log:
+        yield log
+
+
+def _down(context: Context, target: Target, log: journal.Journal | None) -> Receipt:
     provider = context.provider(target.cloud, target.region)
-    context.tell(name, "down", Status.START)
-    found = provider.resources(run)
+    context.tell(target.name, "down", Status.START)
+    found = provider.resources(target.run)
+    if log is not None and log.status == "open":  # interrupted: what was asked for last may not be listed yet
+        undo.finish(context, log)
     reasons: dict[Resource, str] = {}
     for resource in sorted(found, key=lambda each: each.kind not in _FIRST):
-        context.tell(name, "down", Status.LINE, f"{resource.kind} {resource.id}")
+        context.tell(target.name, "down", Status.LINE, f"{resource.kind} {resource.id}")
         try:
             provider.delete(resource)
         except GpucloudError as error:
             reasons[resource] = str(error)
-    remains = _wait_until_gone(context, provider, run)
-    receipt = Receipt(
-        name,
-        run,
-        target.region,
-        tuple(each for each in found if each not in remains),
-        tuple((each, reasons.get(each, "still there")) for each in remains),
-    )
-    _close(context, receipt)
-    context.tell(name, "down", Status.FAIL if remains else Status.DONE, f"{len(receipt.gone)} resources gone")
-    return receipt
+    remains = _wait_until_gone(context, provider, target.run)
+    gone = tuple(each for each in found if each not in remains)
+    kept = tuple((each, reasons.get(each, "still there")) for each in remains)
+    if not remains:
+        _close(context, target.run, log)
+    context.tell(target.name, "down", Status.FAIL if remains else Status.DONE, f"{len(gone)} resources gone")
+    return Receipt(target.name, target.run, target.region, gone, kept)
 
 
 def _wait_until_gone(context: Context, provider: Provider, run: str) -> list[Resource]:
@@ -137,12 +155,8 @@ def _wait_until_gone(context: Context, provider: Provider, run: str) -> list[Res
     return remaining
 
 
-def _close(context: Context, receipt: Receipt) -> None:
+def _close(context: Context, run: str, log: journal.Journal | None) -> None:
     """The journal and the keys of a run that is gone have done their service."""
-    if receipt.remains:
-        return
-    path = undo.journal_of(context, receipt.run)
-    if path is not None:
-        with journal.Journal.open(path) as log:
-            log.removed()
-    context.state.forget_identity(receipt.run)
+    if log is not None:
+        log.removed()
+        context.state.forget_identity(run)

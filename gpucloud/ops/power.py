@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from gpucloud.errors import NotFound, Unreachable
 from gpucloud.machine import Machine, State
 from gpucloud.ops.context import Context
+from gpucloud.ops.parallel import in_parallel
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
 from gpucloud.saga import CONSISTENCY_WINDOW
@@ -82,8 +82,7 @@ def stop(context: Context, machine: Machine) -> Machine:
 
 def each(action: Callable[[Context, Machine], Machine], context: Context, machines: Sequence[Machine]) -> list[Machine]:
     """Do it to every machine at once."""
-    with ThreadPoolExecutor(min(len(machines), 16)) as pool:
-        return list(pool.map(lambda machine: action(context, machine), machines))
+    return in_parallel(lambda machine: action(context, machine), machines)
 
 
 def _wait_for(context: Context, provider: Provider, machine: Machine, wanted: State) -> Machine:

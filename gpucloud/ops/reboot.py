@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpucloud.errors import Unreachable
+from gpucloud.errors import GpucloudError, Unreachable
 from gpucloud.machine import Machine
 from gpucloud.ops import access
 from gpucloud.ops.context import Context
@@ -30,11 +30,14 @@ def reboot(context: Context, provider: Provider, machine: Machine) -> None:
 
 
 def _order(remote: Remote) -> None:
-    """The connection may go before the answer comes: whether it worked is seen from the boot id."""
+    """The connection may go before the answer comes, and the command may be ended by the very shutdown that it
+    ordered (rc 128 and above): whether it worked is seen from the boot id."""
     try:
-        check(remote.run(["systemctl", "reboot"], timeout=_TIMEOUT, sudo=True))
+        result = remote.run(["systemctl", "reboot"], timeout=_TIMEOUT, sudo=True)
     except RemoteUnreachable:
         return
+    if result.rc < 128:
+        check(result)
 
 
 def _is_another_boot(context: Context, provider: Provider, machine: Machine, before: str) -> bool:
@@ -44,7 +47,7 @@ def _is_another_boot(context: Context, provider: Provider, machine: Machine, bef
         return False
     try:
         return _boot_id(remote) != before
-    except RemoteUnreachable:  # let in by a system that was still on its way down
+    except GpucloudError:  # let in by a system that was still on its way down
         return False
     finally:
         remote.close()

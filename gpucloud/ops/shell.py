@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from gpucloud.errors import ConfigError, UsageError
+from gpucloud.errors import ConfigError, GpucloudError, UsageError
 from gpucloud.machine import Machine
 from gpucloud.ops import access
 from gpucloud.ops.context import Context
+from gpucloud.ops.parallel import in_parallel
 from gpucloud.remote.base import Result
 from gpucloud.state import Identity, host_alias
 
@@ -57,15 +57,20 @@ def run(
     command: Sequence[str],
     timeout: float,
     on_line: Callable[[str, str], None],
-) -> list[Result]:
-    """Run the command on each machine at once; `on_line` receives (machine name, line of stdout) as they come."""
+) -> list[Result | GpucloudError]:
+    """Run the command on each machine at once; `on_line` receives (machine name, line of stdout) as they come.
 
-    def one(machine: Machine) -> Result:
-        remote = access.connect(context, context.provider(machine.cloud, machine.region), machine)
+    A machine that cannot be reached does not keep the others' results back: its error stands in its place.
+    """
+
+    def one(machine: Machine) -> Result | GpucloudError:
         try:
-            return remote.run(command, timeout=timeout, on_line=lambda line: on_line(machine.name, line))
-        finally:
-            remote.close()
+            remote = access.connect(context, context.provider(machine.cloud, machine.region), machine)
+            try:
+                return remote.run(command, timeout=timeout, on_line=lambda line: on_line(machine.name, line))
+            finally:
+                remote.close()
+        except GpucloudError as error:
+            return error
 
-    with ThreadPoolExecutor(min(len(machines), 16)) as pool:
-        return list(pool.map(one, machines))
+    return in_parallel(one, machines)

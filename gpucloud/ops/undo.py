@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpucloud import journal, saga
-from gpucloud.errors import MayStillCost
+from gpucloud.errors import ConfigError, GpucloudError, MayStillCost, UsageError
 from gpucloud.machine import Spec
 from gpucloud.ops.context import Context
 from gpucloud.progress import Status
@@ -36,33 +36,43 @@ class Interrupted:
 
 
 def interrupted(context: Context) -> list[Interrupted]:
-    """Every interrupted run that this computer knows of, oldest first."""
+    """Every interrupted run that this computer knows of, oldest first. Journals that cannot be read are told of."""
     found = []
     for path in context.state.journal_paths():
-        if journal.is_live(path):
+        try:
+            entries = [] if journal.is_live(path) else journal.read(path)
+        except ConfigError as error:
+            context.tell(path.stem, "journal", Status.FAIL, f"{error}; {error.remedy}")
             continue
-        entries = journal.read(path)
         if journal.status_of(entries) == "open":
             header = entries[0]
             found.append(Interrupted(header["run"], header["name"], header["cloud"], header["region"]))
-        elif not entries:  # killed before the first line: nothing had been asked of any cloud
-            path.unlink()
     return found
 
 
 def recover(context: Context, run: str) -> list[str]:
     """Finish the rollback of one interrupted run; the names of what was removed.
 
-    Raises NotFound, UsageError while another process works on it, MayStillCost if something could not be removed.
-    A run that was committed or undone already is left alone.
+    Raises NotFound, UsageError for a run that was not interrupted or that another process works on, MayStillCost if
+    something could not be removed.
     """
     with journal.Journal.open(context.state.journal_path(run)) as log:
-        if log.status != "open":
-            return []
-        header = log.header
-        provider = context.provider(header["cloud"], header["region"])
-        steps = provider.launch_steps(Spec.from_journal(header["spec"]), run)
-        removed = saga.roll_back(steps, log, context.waiter, observer(context, header["name"]))
+        if log.status == "committed":
+            raise UsageError(f"run {run} was not interrupted", "its machine is yours", "`gpucloud down` removes it")
+        return finish(context, log) if log.status == "open" else []
+
+
+def finish(context: Context, log: journal.Journal) -> list[str]:
+    """Undo everything of an interrupted run, whose journal the caller holds; the names of what was removed."""
+    header = log.header
+    run, name = header["run"], header["name"]
+    try:
+        spec = Spec.from_journal(header["spec"])
+    except TypeError as exc:
+        why = f"it was written by another version of gpucloud ({exc})"
+        raise ConfigError(f"the journal of run {run} cannot be used", why, f"`gpucloud down --run-id {run}`") from exc
+    steps = context.provider(header["cloud"], header["region"]).launch_steps(spec, run)
+    removed = saga.roll_back(steps, log, context.waiter, observer(context, name))
     context.state.forget_identity(run)
     return removed
 
@@ -74,8 +84,8 @@ def recover_all(context: Context) -> dict[str, list[str]]:
     for each in interrupted(context):
         try:
             removed[each.run] = recover(context, each.run)
-        except MayStillCost as error:
-            failed.append(f"{each.run}: {error.why}")
+        except GpucloudError as error:
+            failed.append(f"{each.run}: {error}")
     if failed:
         raise MayStillCost("could not remove everything", "; ".join(failed), "run `gpucloud recover` again")
     return removed

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gpucloud import journal, money, saga, signals
+from gpucloud import journal, money, saga
 from gpucloud.errors import GpucloudError, PreflightFailed, UsageError
-from gpucloud.keys import new_keypair
+from gpucloud.keys import KeyPair, new_keypair
 from gpucloud.machine import TAG_EXPIRES, Machine, Spec, State
 from gpucloud.ops import find, power, prove, undo
 from gpucloud.ops.context import Context
+from gpucloud.ops.parallel import together
 from gpucloud.ops.planning import Plan
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
+from gpucloud.state import private_folder
 from gpucloud.userdata import cloud_config
 from gpucloud.verify.report import Report
 
@@ -51,11 +54,9 @@ def prepare(context: Context, plan: Plan, *, named: bool) -> Prepared:
     """
     provider, name = context.provider(plan.cloud, plan.spec.region), plan.spec.name
     context.tell(name, "preflight", Status.START)
-    with ThreadPoolExecutor(2) as pool:
-        listing = pool.submit(provider.list) if named and name in undo.known_names(context.state) else None
-        checking = pool.submit(provider.preflight, plan.spec)
-        problems = checking.result()
-        existing = find.by_name(listing.result(), name) if listing else None
+    known = named and name in undo.known_names(context.state)
+    problems, machines = together(lambda: provider.preflight(plan.spec), lambda: provider.list() if known else [])
+    existing = find.by_name(machines, name)
     if problems and existing is None:
         context.tell(name, "preflight", Status.FAIL, f"{len(problems)} problem{'s' * (len(problems) > 1)}")
         raise PreflightFailed(problems)
@@ -76,28 +77,39 @@ def carry_out(context: Context, prepared: Prepared, *, keep_on_failure: bool = F
 def launch(context: Context, prepared: Prepared, keep_on_failure: bool) -> Outcome:
     """A new machine. Rolled back on any failure or interruption; a failure may keep it, an interruption never."""
     plan, provider = prepared.plan, prepared.provider
-    spec = with_secrets(context, plan)
+    login, host = new_keypair(), new_keypair()
+    spec = with_secrets(plan, login, host)
     steps = provider.launch_steps(spec, plan.run)
     observe = undo.observer(context, spec.name)
-    try:
-        with (
-            _journal(context, plan, spec) as log,
-            saga.transaction(steps, log, context.waiter, observe),
-            signals.last_to_interrupt(),
-        ):
-            facts = saga.run(steps, log, observe)
-            try:
-                outcome = _prove(context, prepared, facts["id"])
-            except GpucloudError as error:
-                if keep_on_failure:
-                    log.committed()
-                    error.remedy = _kept(plan, error)
-                raise
-            log.committed()
-    except BaseException:
-        _forget_unless_kept(context, plan.run)
-        raise
+    with _only_one(context, spec.name), _journal(context, plan, spec) as log:
+        try:
+            with saga.transaction(steps, log, context.waiter, observe):
+                context.state.save_identity(plan.run, login.private.reveal(), host.public)
+                facts = saga.run(steps, log, observe)
+                outcome = _prove_or_explain(context, prepared, facts["id"], log if keep_on_failure else None)
+                log.committed()
+        finally:
+            if log.status == "rolled_back":  # the keys of what is gone are rubbish; of what may remain they are not
+                context.state.forget_identity(plan.run)
     return replace(outcome, attempts=tuple((zone, why) for zone, why in json.loads(facts.get("attempts", "[]"))))
+
+
+def _prove_or_explain(
+    context: Context, prepared: Prepared, machine_id: str, keeping: journal.Journal | None
+) -> Outcome:
+    """`_prove`, whose failure commits the journal `keeping`, if there is one, and says what becomes of the machine."""
+    plan = prepared.plan
+    try:
+        return _prove(context, prepared, machine_id)
+    except GpucloudError as error:
+        if keeping is not None:
+            keeping.committed()
+            costs = f"costs {money.per_hour(plan.price)}" if plan.price else "costs money"
+            fate = f"{plan.spec.name} was kept and {costs} until `gpucloud down {plan.spec.name}`"
+        else:
+            fate = "the machine is removed; add --keep-on-failure to look at it"
+        error.remedy = f"{error.remedy}; {fate}" if error.remedy else fate
+        raise
 
 
 def converge(context: Context, prepared: Prepared, machine: Machine) -> Outcome:
@@ -121,10 +133,20 @@ def converge(context: Context, prepared: Prepared, machine: Machine) -> Outcome:
     return outcome
 
 
-def with_secrets(context: Context, plan: Plan) -> Spec:
-    """The spec with user-data and expiry: fresh keys, kept in the local state, and the kill switch."""
-    login, host = new_keypair(), new_keypair()
-    context.state.save_identity(plan.run, login.private.reveal(), host.public)
+@contextmanager
+def _only_one(context: Context, name: str) -> Iterator[None]:
+    """One process of this computer makes a machine of that name: no cloud refuses a second one. Raises UsageError."""
+    with (private_folder(context.state.root / "names") / name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            remedy = "wait for it to end, or choose another --name"
+            raise UsageError(f"{name} is being made by another process", "", remedy) from exc
+        yield
+
+
+def with_secrets(plan: Plan, login: KeyPair, host: KeyPair) -> Spec:
+    """The spec with user-data and expiry: whom the machine lets in, how it proves itself, and its kill switch."""
     ttl = plan.spec.ttl_minutes
     expires = None if ttl is None else datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=ttl)
     tags = dict(plan.spec.tags)
@@ -146,16 +168,3 @@ def _prove(context: Context, prepared: Prepared, machine_id: str) -> Outcome:
     facts, report = prove.prove(context, provider, machine, plan.stages, plan.expectation)
     prove.require(report)
     return Outcome(machine, facts, report, plan.price.usd if plan.price else None, 0.0)
-
-
-def _kept(plan: Plan, error: GpucloudError) -> str:
-    costs = f"costs {money.per_hour(plan.price)}" if plan.price else "costs money"
-    kept = f"{plan.spec.name} was kept and {costs} until `gpucloud down {plan.spec.name}`"
-    return f"{error.remedy}; {kept}" if error.remedy else kept
-
-
-def _forget_unless_kept(context: Context, run: str) -> None:
-    """Keys of a machine that was rolled back are rubbish; those of one that was kept, or may remain, are not."""
-    path = undo.journal_of(context, run)
-    if path is None or journal.status_of(journal.read(path)) == "rolled_back":
-        context.state.forget_identity(run)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gpucloud.errors import ConfigError, UsageError
 from gpucloud.machine import Machine
 from gpucloud.ops import find, planning, prove, reboot, stages
 from gpucloud.ops.context import Context
+from gpucloud.ops.parallel import in_parallel
 from gpucloud.remote.base import Remote
 from gpucloud.verify.expectation import Expectation
 from gpucloud.verify.junit import to_junit
@@ -29,8 +29,10 @@ class Targets:
     host: str = ""
 
 
-def targets(names: Sequence[str], local: bool, host: str) -> Targets:
-    """Raises UsageError unless exactly one kind of target was given."""
+def targets(names: Sequence[str], local: bool, host: str, with_reboot: bool = False) -> Targets:
+    """Raises UsageError unless exactly one kind of target was given, or if a machine that is not ours is to reboot."""
+    if with_reboot and (local or host):
+        raise UsageError("only machines of ours are rebooted", "", "leave out --reboot, or give machine names")
     if sum((bool(names), local, bool(host))) == 1:
         return Targets(tuple(names), local, host)
     raise UsageError("verify what?", "", "give machine names, or --local, or --host USER@ADDR")
@@ -44,14 +46,11 @@ def verify(
     `with_reboot` reboots our machines first, to prove that the stack survives it; others are never rebooted.
     `world` is asked for the context only when a cloud is needed: --local and --host work without one.
     """
-    if with_reboot and not wanted.names:
-        raise UsageError("only machines of ours are rebooted", "", "leave out --reboot, or give machine names")
     if wanted.local or wanted.host:
         return [_elsewhere(wanted, deep)]
     context = world()
     machines = find.machines(context, wanted.names)
-    with ThreadPoolExecutor(min(len(machines), 16)) as pool:
-        return list(pool.map(lambda machine: _ours(context, machine, deep, with_reboot), machines))
+    return in_parallel(lambda machine: _ours(context, machine, deep, with_reboot), machines)
 
 
 def write_junit(path: Path, reports: Sequence[Report]) -> None:

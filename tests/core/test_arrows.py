@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": PLAIN,
     "signals": PLAIN,
     "journal": PLAIN,
-    "saga": PLAIN,
+    "saga": PLAIN | {"signals"},
     "money": PLAIN | {"catalog"},
     "userdata": PLAIN,
     "remote": PLAIN,

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from gpucloud.errors import ConfigError, NotFound, UsageError
-from gpucloud.journal import Journal, is_live, read, status_of
+from gpucloud.journal import Journal, is_live, read, standing, status_of
 
-HEADER = {"run": "r1", "name": "box"}
+HEADER = {"run": "r1", "name": "box", "cloud": "aws", "region": "us-east-1", "spec": {}}
 
 
 def test_an_intent_is_on_the_disk_before_the_call(tmp_path: Path) -> None:
@@ -78,8 +81,38 @@ def test_a_line_cut_short_by_a_crash_never_happened(tmp_path: Path) -> None:
 def test_other_damage_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "r1.ndjson"
     path.write_bytes(b"rubbish\n")
-    with pytest.raises(ConfigError, match=r"r1\.ndjson is damaged"):
+    with pytest.raises(ConfigError, match=r"r1\.ndjson cannot be read"):
         read(path)
+
+
+def test_a_journal_of_another_version_is_an_error_that_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "r1.ndjson"
+    path.write_text(json.dumps({"event": "opened", "version": 99, **HEADER}) + "\n")
+    with pytest.raises(ConfigError, match="another version"):
+        read(path)
+    assert list(standing([path])) == []
+
+
+def test_a_full_disk_leaves_no_half_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_write = os.write
+    with Journal.create(tmp_path / "r1.ndjson", HEADER) as journal:
+        monkeypatch.setattr("gpucloud.journal.os.write", lambda fd, data: real_write(fd, data[:7]))
+        with pytest.raises(OSError, match="No space left"):
+            journal.intent("group", "g")
+        monkeypatch.undo()
+        journal.intent("instance", "i")
+        assert journal.intents() == ["instance"]
+    assert [entry["event"] for entry in read(tmp_path / "r1.ndjson")] == ["opened", "intent"]
+
+
+def test_somebody_who_merely_looks_does_not_keep_a_journal_from_being_opened(tmp_path: Path) -> None:
+    path = tmp_path / "r1.ndjson"
+    Journal.create(path, HEADER).close()
+    looker = os.open(path, os.O_RDONLY)
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    threading.Timer(0.2, os.close, [looker]).start()
+    with Journal.open(path) as journal:
+        assert journal.status == "open"
 
 
 @pytest.mark.parametrize("end", ["committed", "rolled_back", "removed"])

@@ -13,6 +13,8 @@ from gpucloud.signals import Interrupted
 from gpucloud.waiting import Waiter
 from tests.conftest import FakeClock
 
+HEADER = {"run": "r1", "name": "box", "cloud": "aws", "region": "us-east-1", "spec": {}}
+
 
 class Cloud:
     """Steps that make things in a set, and may be told to fail before or after making them."""
@@ -59,7 +61,7 @@ class Cloud:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal.create(tmp_path / "r1.ndjson", {"run": "r1"})
+    return Journal.create(tmp_path / "r1.ndjson", HEADER)
 
 
 def test_steps_run_in_order_and_see_what_earlier_ones_recorded(journal: Journal) -> None:
@@ -153,10 +155,37 @@ def test_rollback_goes_on_after_an_error_and_names_what_remains(journal: Journal
     assert journal.intents() == ["instance"]
 
 
+@pytest.mark.parametrize("error", [OSError("the terminal is gone"), KeyError("a bug")])
+def test_whoever_watches_cannot_keep_a_rollback_from_going_on(
+    journal: Journal, waiter: Waiter, error: Exception
+) -> None:
+    cloud = Cloud()
+    steps = cloud.steps("group", "instance")
+
+    def observe(event: str, step: str) -> None:
+        if event.startswith("undo"):
+            raise error
+
+    with pytest.raises(MayStillCost), saga.transaction(steps, journal, waiter, observe):
+        saga.run(steps, journal)
+        raise CloudError("verify failed")
+    assert saga.roll_back(steps, journal, waiter) == ["gpucloud-r1-instance", "gpucloud-r1-group"]
+
+
+def test_a_bug_in_one_undo_leaves_the_others_tried(journal: Journal, waiter: Waiter) -> None:
+    cloud = Cloud()
+    steps = cloud.steps("group", "instance")
+    broken = Step("instance", "gpucloud-r1-instance", steps[1].do, lambda facts: 1 / 0 > 0)
+    with pytest.raises(MayStillCost, match="ZeroDivisionError"), saga.transaction([steps[0], broken], journal, waiter):
+        saga.run([steps[0], broken], journal)
+        raise CloudError("verify failed")
+    assert cloud.made == ["instance"]
+
+
 def test_another_process_finishes_the_rollback(tmp_path: Path, waiter: Waiter) -> None:
     cloud = Cloud()
     path = tmp_path / "r2.ndjson"
-    with Journal.create(path, {"run": "r2"}) as journal:
+    with Journal.create(path, HEADER) as journal:
         saga.run(cloud.steps("group", "instance"), journal)
     with Journal.open(path) as again:
         removed = saga.roll_back(cloud.steps("group", "instance"), again, waiter)
