@@ -11,8 +11,8 @@ import asyncssh
 import pytest
 import yaml
 
+from gpucloud.sandbox.guest.leftovers import inhabitants
 from gpucloud.sandbox.guest.manager import GuestManager, possible, reap_leftovers
-from gpucloud.sandbox.guest.possible import inhabitants
 from gpucloud.waiting import Waiter
 
 HARDWARE: dict[str, Any] = {

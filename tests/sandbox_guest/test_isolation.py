@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
+from gpucloud.sandbox.guest.supervisor import MOST_PROCESSES
+from gpucloud.sandbox.guest.syscalls import LANDLOCK_SCOPES_SINCE, landlock_version
 from tests.sandbox_guest.conftest import Client
 
 pytestmark = pytest.mark.slow
@@ -65,3 +68,18 @@ def test_what_a_guest_writes_stays_in_it(guest: Client) -> None:
 
 def test_capabilities_are_those_that_apt_needs(guest: Client) -> None:
     assert guest.output("sudo grep CapBnd /proc/self/status").split()[1] == "00000000000000fb"
+
+
+@pytest.mark.skipif(landlock_version() < LANDLOCK_SCOPES_SINCE, reason="this kernel cannot scope abstract sockets")
+def test_abstract_sockets_of_the_host_are_out_of_reach(guest: Client) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0gpucloud-test-{os.getpid()}")
+        listener.listen()
+        connect = f"import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + 'gpucloud-test-{os.getpid()}')"
+        done = guest.run(f'sudo python3 -c "{connect}"')
+
+    assert b"PermissionError" in done.stderr
+
+
+def test_a_user_of_a_guest_has_a_limit_of_processes(guest: Client) -> None:
+    assert guest.output("ulimit -Hu") == str(MOST_PROCESSES)

@@ -27,12 +27,17 @@ sys.stdin.read()
 def test_guests_end_with_a_killed_daemon(tmp_path: Path) -> None:
     if reason := possible():
         pytest.skip(reason)
-    argv = [sys.executable, "-c", DAEMON.format(hardware=HARDWARE), str(tmp_path)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
+    argv = [sys.executable, "-c", DAEMON.format(hardware=HARDWARE), str(tmp_path / "guests")]
+    root, log = tmp_path / "guests", tmp_path / "log"
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as daemon,
+    ):
         assert daemon.stdout and daemon.stdout.readline() == b"made\n"
-        assert leftovers(tmp_path) != ""
+        assert leftovers(root) != ""
         daemon.kill()
 
-    assert QUICK.until(lambda: leftovers(tmp_path) == "", timeout=5)
-    reap_leftovers(tmp_path)
-    assert (tmp_path / "i-0k/disk/tree").is_dir()
+    assert QUICK.until(lambda: leftovers(root) == "", timeout=5)
+    assert log.read_bytes() == b""
+    reap_leftovers(root)
+    assert (root / "i-0k/disk/tree").is_dir()

@@ -103,6 +103,8 @@ USER_ID = 1000
 USER = f"ubuntu:x:{USER_ID}:{USER_ID}:Ubuntu:/home/ubuntu:/bin/bash"
 USER_GROUPS = ("adm", "sudo")
 NOBODY = 65534
+# Versions 3.x that the wheels of the newest PyTorch in the catalogue are for (catalog/stack.py).
+TORCH_MINORS = (11, 12, 13)
 COMMANDS = Path(__file__).parent / "commands"
 # One program answers to all of these names: it asks the guest's service manager.
 CONTROL_NAMES = ["systemctl", "systemd-run", "shutdown", "poweroff", "reboot", "halt", "cloud-init", "journalctl"]
@@ -164,6 +166,12 @@ def accounts(passwd: str, group: str) -> dict[str, str]:
     }
 
 
+def offer_python(local: Path) -> None:
+    """Our interpreter in the guest's /usr/local, where the host has none for uv to find."""
+    for part in [f"bin/{python_name()}", *shared_python()] if offers_python() else ():
+        (local / part).symlink_to(f"/{PRIVATE}/python/{part}")
+
+
 def make_homes(tree: Path) -> None:
     """/home/ubuntu and /root, from the host's /etc/skel."""
     shutil.copytree("/etc/skel", tree / "root", dirs_exist_ok=True)
@@ -179,9 +187,25 @@ def is_system(line: str) -> bool:
     return len(fields) > 3 and fields[2].isdigit() and (int(fields[2]) < USER_ID or int(fields[2]) == NOBODY)
 
 
-def python_program() -> str:
-    """The interpreter's own file, relative to sys.base_prefix."""
-    return f"bin/python{sys.version_info.major}.{sys.version_info.minor}"
+def python_name() -> str:
+    return f"python3.{sys.version_info.minor}"
+
+
+def python_parts() -> list[str]:
+    """What of sys.base_prefix a guest needs to run our interpreter: all of it, but of the host's /usr only its own."""
+    if sys.base_prefix not in ("/usr", "/usr/local"):
+        return ["."]
+    return [f"bin/{python_name()}", f"lib/{python_name()}", *shared_python()]
+
+
+def shared_python() -> list[str]:
+    """The interpreter's own shared libraries, where it is built with them."""
+    return [f"lib/{library.name}" for library in Path(sys.base_prefix, "lib").glob("libpython3*.so*")]
+
+
+def offers_python() -> bool:
+    """Whether the guest is given our interpreter, because the host's own programs have none that PyTorch supports."""
+    return not any(Path(f"/usr/bin/python3.{minor}").exists() for minor in TORCH_MINORS)
 
 
 def lines(texts: Iterable[str]) -> str:
@@ -198,7 +222,7 @@ def build_usr(usr: Path, extra_commands: Path | None) -> None:
     shutil.copy2("/usr/bin/uname", private / "bin/uname")
     build_sudo(private / "bin/become")
     if not Path("/usr/bin/python3").exists():
-        (usr / "bin/python3").symlink_to(f"/{PRIVATE}/python/bin/python3")
+        (usr / "bin/python3").symlink_to(f"/{PRIVATE}/python/bin/{python_name()}")
     for command in sorted(COMMANDS.iterdir()):
         install(command, usr / "bin" / command.name)
     for name in CONTROL_NAMES:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 RELEASES = {"ubuntu-22.04": ("22.04", "jammy", "Jammy Jellyfish"), "ubuntu-24.04": ("24.04", "noble", "Noble Numbat")}
@@ -36,10 +38,8 @@ def files(instance_id: str, address: str, hardware: Mapping[str, Any], user_data
         "/etc/environment": "",
         "/etc/profile.d/gpucloud-sandbox.sh": "# A sandbox guest [simulated]\n",
     }
-    kernels = [str(hardware[key]) for key in ("kernel", "pending_kernel") if hardware.get(key)]
-    for kernel in kernels:
-        always[f"/boot/vmlinuz-{kernel}"] = "[simulated]\n"
-        always[f"/usr/lib/modules/{kernel}/modules.builtin"] = ""
+    for kernel in filter(None, (str(hardware["kernel"]), str(hardware.get("pending_kernel", "")))):
+        once |= {f"/boot/vmlinuz-{kernel}": "[simulated]\n", f"/usr/lib/modules/{kernel}/modules.builtin": ""}
     texts = {**always, **(once if first_boot else {})}
     found = {path: encoded(text.encode(), 0o644) for path, text in texts.items()}
     return {**found, "/var/lib/cloud/instance/user-data.txt": encoded(user_data, 0o600)}
@@ -72,6 +72,12 @@ def release(system: str) -> dict[str, str]:
         "/etc/lsb-release": f'{lsb}DISTRIB_DESCRIPTION="Ubuntu {version} LTS [simulated]"\n',
         "/etc/issue": f"Ubuntu {version} LTS [simulated] \\n \\l\n",
     }
+
+
+def newest_kernel(boot: Path) -> str:
+    """The release that GRUB would boot: of all `vmlinuz-*` in the folder the one that sorts last; empty without any."""
+    releases = [file.name.removeprefix("vmlinuz-") for file in boot.glob("vmlinuz-[0-9]*")]
+    return max(releases, key=lambda release: [int(number) for number in re.findall(r"\d+", release)], default="")
 
 
 def shown(hardware: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from base64 import b64decode, b64encode
@@ -38,6 +39,11 @@ class Guest:
     running: Supervised | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
+    @property
+    def reboot_seconds(self) -> float:
+        """What the scenario adds to a reboot. The boots that the API asks for are delayed by the daemon."""
+        return float(self.hardware.get("latency", {}).get("boot", 0.0))
+
     def save(self) -> None:
         record = {"address": self.address, "port": self.port, "hardware": self.hardware, "booted": self.booted}
         record["user_data"] = b64encode(self.user_data).decode()
@@ -66,7 +72,9 @@ class GuestManager:
         self.rights = rights.available()
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o755)
-        rights.run(self.rights, "make-base", root / "base", root)
+        # What a guest shows to its users must be readable to them, whatever this user's umask is.
+        os.umask(0o022)
+        rights.run(self.rights, "make-base", root / "base")
         self.guests = {folder.parent.name: Guest.load(folder.parent) for folder in root.glob(f"*/{RECORD}")}
 
     def create(
@@ -82,7 +90,8 @@ class GuestManager:
         userdata.parse(user_data)
         folder = self.root / instance_id
         (folder / "holder").mkdir(parents=True)
-        rights.run(self.rights, "make-disk", folder / "disk", self.root)
+        rights.run(self.rights, "make-disk", folder / "disk")
+        (folder / "console.log").touch(0o600)
         guest = Guest(instance_id, folder, address, port, user_data, dict(hardware), on_power)
         guest.save()
         self.guests[instance_id] = guest
@@ -111,14 +120,16 @@ class GuestManager:
     def reboot(self, instance_id: str) -> None:
         """Boot the guest again under the same address."""
         if guest := self.guests.get(instance_id):
-            self.start(instance_id, guest.address)
+            with guest.lock:
+                self.end(guest)
+                self.boot(guest, seconds=guest.reboot_seconds)
 
     def destroy(self, instance_id: str) -> None:
         """Remove the guest and its files."""
         if guest := self.guests.pop(instance_id, None):
             with guest.lock:
                 self.end(guest)
-                rights.run(self.rights, "remove", guest.folder, self.root)
+                rights.run(self.rights, "remove", guest.folder)
 
     def console(self, instance_id: str) -> str:
         """The boot log; empty when there is none."""
@@ -136,13 +147,17 @@ class GuestManager:
             thread.start()
         for thread in ends:
             thread.join()
-        rights.run(self.rights, "unmount", self.root, self.root)
+        rights.run(self.rights, "unmount", self.root)
+        rights.run(self.rights, "remove", self.root / "base")
 
-    def boot(self, guest: Guest) -> None:
-        """Start the guest's supervisor. A kernel that was installed before becomes the running one."""
-        if guest.booted and guest.hardware.get("pending_kernel"):
-            guest.hardware.update(kernel=guest.hardware["pending_kernel"], pending_kernel="")
-        boot = self.describe(guest)
+    def boot(self, guest: Guest, *, seconds: float = 0.0) -> None:
+        """Start the guest's supervisor. The newest kernel in its /boot becomes the running one; at first it has none.
+
+        `seconds` is simulated time on top of the boot's own.
+        """
+        if kernel := identity.newest_kernel(guest.folder / "disk/tree/boot"):
+            guest.hardware.update(kernel=kernel, pending_kernel="")
+        boot = self.describe(guest, seconds)
         guest.running = Supervised(self.rights.command("supervisor"), boot.line(), lambda how: self.ended(guest, how))
         if why := guest.running.failure():
             guest.running = None
@@ -150,7 +165,7 @@ class GuestManager:
         guest.booted = True
         guest.save()
 
-    def describe(self, guest: Guest) -> Boot:
+    def describe(self, guest: Guest, seconds: float) -> Boot:
         hardware, folder = guest.hardware, guest.folder
         given = identity.files(guest.id, guest.address, hardware, guest.user_data, first_boot=not guest.booted)
         if self.mirror_url:
@@ -161,6 +176,7 @@ class GuestManager:
             "cloud": userdata.parse(guest.user_data),
             "first_boot": not guest.booted,
             "boot_hook": hook,
+            "boot_seconds": seconds,
         }
         return Boot(
             hostname=identity.hostname(guest.address),
@@ -171,7 +187,9 @@ class GuestManager:
             holder=str(folder / "holder"),
             console=str(folder / "console.log"),
             python=sys.base_prefix,
-            python_program=base.python_program(),
+            python_parts=base.python_parts(),
+            python_program=f"bin/{base.python_name()}",
+            fuse=self.rights.fuse,
             shown=identity.shown(hardware),
             files=given,
             settings=settings,
@@ -194,4 +212,4 @@ class GuestManager:
         if how == "reboot":
             with guest.lock:
                 if guest.id in self.guests and guest.running is None:
-                    self.boot(guest)
+                    self.boot(guest, seconds=guest.reboot_seconds)

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import os
 import platform
 import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from gpucloud.sandbox.guest import rights, syscalls
-from gpucloud.waiting import Waiter
+from gpucloud.errors import ConfigError
+from gpucloud.sandbox.guest import base, leftovers, rights, syscalls
 
 NEEDED_PROGRAMS = ("apt-get", "dpkg", "setpriv", "setsid", "bash")
-# A mount namespace and one overlay, tried in a process of its own that is gone afterwards.
-TRIAL = """
-import sys
-from pathlib import Path
-from gpucloud.sandbox.guest import syscalls as s
-s.unshare(s.CLONE_NEWNS | s.CLONE_NEWUTS | s.CLONE_NEWIPC | s.CLONE_NEWPID)
-s.mount("none", "/", flags=s.MS_REC | s.MS_PRIVATE)
-s.mount("tmpfs", "/mnt", "tmpfs")
-for name in ("upper", "work", "root"):
-    Path("/mnt", name).mkdir()
-s.mount("overlay", "/mnt/root", "overlay", 0, "lowerdir=/usr,upperdir=/mnt/upper,workdir=/mnt/work")
-"""
 
 
 def possible() -> str | None:
@@ -42,16 +25,15 @@ def possible() -> str | None:
         return f"guests are made of this host's Debian or Ubuntu, and it has no {', '.join(missing)}: use such a host"
     if importlib.util.find_spec("asyncssh") is None:
         return "asyncssh is not installed: `pip install 'gpucloud[sandbox]'`"
-    return missing_rights()
-
-
-def missing_rights() -> str | None:
-    if os.geteuid() != 0:
-        return "guests need to mount file systems, which an ordinary user may not: run gpucloud as root (`sudo`)"
-    trial = subprocess.run([sys.executable, "-c", TRIAL], capture_output=True, text=True)
-    if trial.returncode:
-        why = trial.stderr.strip().splitlines()[-1]
-        return f"this host does not let us make a guest ({why}): in a container, run it with --privileged"
+    if base.offers_python() and sys.version_info.minor not in base.TORCH_MINORS:
+        return (
+            f"PyTorch needs Python 3.11 to 3.13 in a guest, and this host has only 3.{sys.version_info.minor}: "
+            "run gpucloud with one of them, such as `uv tool install --python 3.13 'gpucloud[sandbox]'`"
+        )
+    try:
+        rights.available()
+    except ConfigError as error:
+        return f"{error.what} ({error.why}): {error.remedy}"
     return None
 
 
@@ -63,20 +45,9 @@ def reap_leftovers(root: Path) -> None:
     """
     if not root.exists():
         return
-    for pid in inhabitants(root.resolve()):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    gone = Waiter(first=0.01).until(lambda: not list(inhabitants(root.resolve())), timeout=10)
-    if not gone:
-        raise RuntimeError(f"processes of earlier guests under {root} do not end")
-    rights.run(rights.available(), "unmount", root, root)
-
-
-def inhabitants(root: Path) -> Iterator[int]:
-    """Processes in the mount namespaces of guests under `root`: inside, a guest's overlays name their folders."""
-    own = os.readlink("/proc/self/ns/mnt")
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.readlink(folder / "ns/mnt") != own and f"upperdir={root}/" in (folder / "mounts").read_text():
-                    yield int(folder.name)
+    way = rights.available()
+    if way.fuse:
+        # Our user has all rights over its own namespaces, and another namespace of its has none; nothing is mounted.
+        leftovers.kill(root)
+    else:
+        rights.run(way, "reap", root)

@@ -10,11 +10,14 @@ Everything else (/dev /proc /sys /run /tmp) is new on each boot.
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpucloud.sandbox.guest import syscalls as sys_
 from gpucloud.sandbox.guest.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, bind, mount
+from gpucloud.waiting import Waiter
 
 # Where this host's Python, asyncssh and the guest's own programs are in the guest.
 PRIVATE = "usr/lib/gpucloud-guest"
@@ -43,6 +46,10 @@ VAR_FOLDERS = [
 ]
 # A cloud image has nothing of its own here, and the host may have anything.
 EMPTY_IN_USR = ("local", "lib/modules", "src")
+DPKG_LOCKS = ("lock", "lock-frontend", "triggers/Lock")
+# In a user namespace the files of the host's users are nobody's (65534): fuse-overlayfs shows them as root's.
+# For what is written the last entry counts, so that root's new files are root's.
+OWNERS = "uidmapping=65534:0:1:0:0:65534,gidmapping=65534:0:1:0:0:65534"
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
 # As container runtimes do; nothing in them is simulated and some of them write to the host's kernel.
@@ -71,12 +78,17 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts of one guest are on the host. `holder` is an empty folder, the root's mount point."""
+    """Where the parts of one guest are on the host. `holder` is an empty folder, the root's mount point.
+
+    Of the folder `python`, our interpreter's prefix, the guest sees `python_parts`.
+    """
 
     base: Path
     disk: Path
     holder: Path
     python: Path
+    python_parts: list[str]
+    fuse: bool
 
     @property
     def root(self) -> Path:
@@ -94,14 +106,41 @@ def prepare_disk(disk: Path) -> None:
         (disk / "local/local" / folder).mkdir(exist_ok=True)
     (tree / "root").chmod(0o700)
     (tree / "var/tmp").chmod(0o1777)
+    # The host's are readable to root only, and where root is not ours nobody can open them for writing.
+    for name in DPKG_LOCKS:
+        place = disk / "upper/var-lib-dpkg" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch(0o640)
+    hide(disk / "upper/usr", "sbin/policy-rc.d")
     for name, target in {"var/run": "/run", "var/lock": "/run/lock"}.items():
         if not os.path.lexists(tree / name):
             (tree / name).symlink_to(target)
 
 
-def overlay(lower: list[Path], upper: Path, work: Path, target: Path) -> None:
-    folders = ":".join(map(str, lower))
-    mount("overlay", target, "overlay", 0, f"lowerdir={folders},upperdir={upper},workdir={work}")
+def hide(upper: Path, name: str) -> None:
+    """A whiteout, where this host's /usr has `name`. policy-rc.d would keep services from starting."""
+    place = Path("/usr", name).resolve()
+    if place.exists() and place.is_relative_to("/usr"):
+        whiteout = upper / place.relative_to("/usr")
+        whiteout.parent.mkdir(parents=True)
+        os.mknod(whiteout, stat.S_IFCHR, os.makedev(0, 0))
+
+
+def overlay(lower: list[Path], upper: Path, work: Path, target: Path, *, fuse: bool) -> None:
+    options = f"lowerdir={':'.join(map(str, lower))},upperdir={upper},workdir={work}"
+    if fuse:
+        fuse_overlay(options + f",{OWNERS}", target)
+    else:
+        mount("overlay", target, "overlay", 0, options)
+
+
+def fuse_overlay(options: str, target: Path) -> None:
+    """Mount with fuse-overlayfs; its process ends with ours."""
+    argv = ["fuse-overlayfs", "-f", "-o", options, str(target)]
+    server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=2, preexec_fn=sys_.die_with_parent)
+    mounted = Waiter(first=0.005).until(lambda: os.path.ismount(target) or server.poll() is not None, timeout=10)
+    if not mounted or server.poll() is not None:
+        raise OSError(f"fuse-overlayfs did not mount {target}")
 
 
 def mount_disk(layout: Layout) -> None:
@@ -123,10 +162,26 @@ def mount_disk(layout: Layout) -> None:
         upper, work = (disk / kind / name.replace("/", "-") for kind in ("upper", "work"))
         upper.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
-        overlay(lower, upper, work, mount_point(root, name))
+        overlay(lower, upper, work, mount_point(root, name), fuse=layout.fuse)
     for name in EMPTY_IN_USR:
         bind(disk / "local" / name, mount_point(root, "usr/" + name), MS_NODEV)
-    bind(layout.python, mount_point(root, PRIVATE + "/python"), MS_RDONLY | MS_NODEV | MS_NOSUID)
+    mount_python(layout)
+
+
+def mount_python(layout: Layout) -> None:
+    """Our interpreter, read-only, over the empty folder that `base` has for it."""
+    place = mount_point(layout.root, PRIVATE + "/python")
+    flags = MS_RDONLY | MS_NODEV | MS_NOSUID
+    if layout.python_parts == ["."]:
+        bind(layout.python, place, flags)
+        return
+    mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    for part in layout.python_parts:
+        target, source = place / part, layout.python / part
+        target.parent.mkdir(exist_ok=True)
+        target.mkdir() if source.is_dir() else target.touch()
+        bind(source, target, flags)
+    link(place / "bin/python3", layout.python_parts[0].removeprefix("bin/"))
 
 
 def mount_system(root: Path, shown: dict[str, str]) -> None:

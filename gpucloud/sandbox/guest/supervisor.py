@@ -14,6 +14,7 @@ import base64
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -28,6 +29,7 @@ from gpucloud.sandbox.guest import syscalls as sys_
 REBOOT_CODE = 32  # exit status of the guest's init when it wants to boot again
 GRACE = 5.0  # seconds that a guest has to stop its services
 LISTEN_FD, STATUS_FD = 10, 11
+MOST_PROCESSES = 8192  # of each user, those of a host user with the same number included
 START_INIT = f"import sys; sys.path.insert(0, '/{rootfs.PRIVATE}/site'); from inside import init; init.main()"
 
 
@@ -43,7 +45,9 @@ class Boot:
     holder: str
     console: str
     python: str
+    python_parts: list[str]
     python_program: str
+    fuse: bool
     shown: dict[str, str]
     files: dict[str, tuple[str, int]]
     settings: dict[str, Any]
@@ -53,16 +57,20 @@ class Boot:
 
     @property
     def layout(self) -> rootfs.Layout:
-        return rootfs.Layout(Path(self.base), Path(self.disk), Path(self.holder), Path(self.python))
+        return rootfs.Layout(
+            Path(self.base), Path(self.disk), Path(self.holder), Path(self.python), self.python_parts, self.fuse
+        )
 
 
 def main() -> int:
+    # Once the daemon has gone nobody hears a word; the guest ends with us, see die_with_parent.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     boot = Boot(**json.loads(sys.stdin.buffer.readline()))
     # Only this process's copy of the console is opened by path: the guest inherits the open file.
     console = os.open(boot.console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     status, report = os.pipe()
     try:
-        listener = socket.create_server((boot.address, boot.port), backlog=128)
+        listener = reserve(boot.address, boot.port)
         sys_.unshare(sys_.CLONE_NEWNS | sys_.CLONE_NEWUTS | sys_.CLONE_NEWIPC)
         rootfs.mount_disk(boot.layout)
         sys_.unshare(sys_.CLONE_NEWPID)
@@ -76,6 +84,14 @@ def main() -> int:
     listener.close()
     watch(child, status)
     return 0
+
+
+def reserve(address: str, port: int) -> socket.socket:
+    """The guest's SSH socket, which may need our rights. It refuses connections until the SSH server listens on it."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    return listener
 
 
 def say(event: dict[str, str]) -> None:
@@ -119,6 +135,8 @@ def become_init(boot: Boot, console: int, listener: int, report: int) -> NoRetur
         os.setsid()
         last = sys_.last_capability()
         socket.sethostname(boot.hostname)
+        # fuse-overlayfs stays behind with the host's root, by whose paths it finds its folders.
+        sys_.unshare(sys_.CLONE_NEWNS)
         rootfs.mount_system(boot.layout.root, boot.shown)
         rootfs.enter(boot.layout)
         for name, (content, mode) in boot.files.items():
@@ -129,6 +147,8 @@ def become_init(boot: Boot, console: int, listener: int, report: int) -> NoRetur
         for target, source in safe.items():
             os.dup2(source, target)
         os.write(STATUS_FD, b'{"event": "mounted"}\n')
+        sys_.keep_to_own_processes()
+        resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
         sys_.drop_capabilities(last)
         sys_.die_with_parent()
         program = f"/{rootfs.PRIVATE}/python/{boot.python_program}"

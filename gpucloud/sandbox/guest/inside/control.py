@@ -1,4 +1,4 @@
-#!/usr/lib/gpucloud-guest/python/bin/python3 -IS
+#!/usr/bin/env -S LD_LIBRARY_PATH=/usr/lib/gpucloud-guest/python/lib /usr/lib/gpucloud-guest/python/bin/python3 -IS
 """[simulated] systemctl, systemd-run, shutdown, cloud-init …: asks the service manager and prints its answer."""
 
 import json

@@ -17,6 +17,7 @@ from . import accounts, cloudinit, services, units, verbs
 from .cloudinit import CloudInit
 from .control import SOCKET
 from .manager import Manager
+from .request import Request
 
 REBOOT_CODE, LISTEN_FD, STATUS_FD = 32, 10, 11
 START_SSHD = "import sys; sys.path.insert(0, '/usr/lib/gpucloud-guest/site'); from inside import sshd; sshd.main()"
@@ -84,7 +85,8 @@ class Machine:
         self.finished.set()
 
     async def hook(self) -> None:
-        """What the simulated kernel and udev do at boot."""
+        """What the simulated kernel and udev do at boot, after the time that the scenario gives to it."""
+        await asyncio.sleep(float(str(self.settings["boot_seconds"])))
         argv = self.settings["boot_hook"]
         if isinstance(argv, list) and argv:
             code = await (await asyncio.create_subprocess_exec(*argv, env={"PATH": accounts.PATH})).wait()
@@ -126,7 +128,7 @@ class Machine:
         _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         asked = json.loads(await reader.readline() or b"null")
         if asked:
-            request = verbs.Request(asked["program"], asked["arguments"], asked["environment"], uid)
+            request = Request(asked["program"], asked["arguments"], asked["environment"], uid)
             reply = await verbs.answer(self, request)
             writer.write(json.dumps(reply._asdict()).encode() + b"\n")
         writer.close()

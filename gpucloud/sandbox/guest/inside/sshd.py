@@ -68,6 +68,8 @@ async def serve(process: Process) -> None:
         process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
     else:
         process.exit(code)
+    # asyncssh leaves the ends of its redirected streams to whoever waits here.
+    await process.wait_closed()
 
 
 def environment(process: Process) -> dict[str, str]:
