@@ -33,7 +33,7 @@ def prove(
 ) -> Proof:
     """Facts and report of the machine once it is verified. Raises Unreachable, StageFailed or VerifyFailed."""
     context.tell(machine.name, "ssh", Status.START, f"{machine.ssh_user}@{machine.address}")
-    access.wait_for_login(context, machine).close()
+    access.first_login(context, provider, machine).close()
     context.tell(machine.name, "ssh", Status.DONE, f"{machine.ssh_user}@{machine.address}, host key as pinned")
     guest.bootstrap(
         lambda: access.connect(context, provider, machine),
