@@ -29,7 +29,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine as its cloud describes it now. Addresses change on stop and start: never an identity."""
+    """One machine as its cloud describes it now. Addresses change on stop and start: never an identity.
+
+    `reason` is why the cloud last changed its state, in the cloud's words; mostly empty.
+    """
 
     id: str
     name: str
@@ -46,6 +49,7 @@ class Machine:
     expires_at: datetime | None = None
     spot: bool = False
     disk_gb: int | None = None
+    reason: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -80,11 +80,12 @@ require_tools() {
 main() {
     local config user restart=
     # Before the packages: docker starts when it is unpacked, and then reads this file, which saves a restart.
-    # It looks for a runtime's program only when a container asks for it.
+    # It looks for a runtime's program only when a container asks for it, but for the hook behind --gpus when it starts.
+    # apt unpacks everything before it starts anything, so only a docker that was there before has to be restarted.
     config="$(merged_config)"
     put "$DAEMON_JSON" <<<"$config"
-    if have docker; then
-        restart="$CHANGED"
+    if have docker && { [[ -n "$CHANGED" ]] || ! have nvidia-ctk; }; then
+        restart=yes
     fi
     if ! have docker || ! have nvidia-ctk; then
         install_missing

@@ -56,8 +56,19 @@ require_gpu() {
     fi
 }
 
-# The flavour by PCI id beats the flavour by name, where the hardware leaves no choice: the open module begins with
-# Turing (ids from 0x1e00), and from Blackwell (ids from 0x2900) it is the only one.
+# From B200 on, NVSwitches show as InfiniBand bridges (vendor 15b3) whose vital product data says SW_MNG.
+require_known_switches() {
+    local device
+    for device in "$ROOT"/sys/bus/pci/devices/*/; do
+        if [[ "$(cat "$device/vendor")" == 0x15b3 ]] && grep -q -s SW_MNG "$device/vpd"; then
+            fail "the NVLink switches of this machine cannot be started" "they need NVIDIA's nvlsm, which Ubuntu does not have" \
+                "choose an image that brings it: \`--image dlami\`"
+        fi
+    done
+}
+
+# The flavour by PCI id beats the flavour by name, where there is no choice: the open module begins with Turing (ids from
+# 0x1e00), and from Blackwell (ids from 0x2900) or branch 615 it is the only one.
 settle_flavour() {
     local id wanted="$FLAVOUR"
     id="$(gpu_ids | sed -n 1p)"
@@ -66,7 +77,7 @@ settle_flavour() {
             "choose a size with a whole GPU, or an image that has the GRID driver"
     elif ((id < 0x1e00 || BRANCH < 515)); then
         FLAVOUR=proprietary
-    elif ((id >= 0x2900)); then
+    elif ((id >= 0x2900 || BRANCH >= 615)); then
         FLAVOUR=open
     fi
     if [[ "$FLAVOUR" != "$wanted" ]]; then
@@ -98,25 +109,43 @@ install_precompiled() {
     local packages=(
         "nvidia-headless-no-dkms-$BRANCH-server" "nvidia-utils-$BRANCH-server"
         "libnvidia-decode-$BRANCH-server" "libnvidia-encode-$BRANCH-server"
-        "$(module_packages "$KERNEL")"
+        "$(module_packages "$KERNEL")" # and by its dependencies, where it is proprietary, its objects and signatures
     )
-    if [[ "$FLAVOUR" == proprietary ]]; then
-        packages+=("linux-objects-nvidia-$BRANCH-server-$KERNEL")
-        if [[ "$(dpkg --print-architecture)" == amd64 ]]; then
-            packages+=("linux-signatures-nvidia-$KERNEL")
-        fi
-    fi
     apt_get install --allow-change-held-packages "${packages[@]}"
 }
 
-# Ubuntu turns the names of an ended branch into empty packages that pull in the next one.
+# candidate PACKAGE FIELD: what the archive's newest version of a package says.
+candidate() {
+    apt-cache show --no-all-versions "$1" | sed -n "s/^$2: //p" | sed -n 1p
+}
+
+# Ubuntu ends a branch by packages of its name that only pull in the next one: of that one's version, or of their own.
 require_branch() {
-    local version
-    version="$(apt-cache show --no-all-versions "nvidia-utils-$BRANCH-server" | sed -n 's/^Version: //p' | sed -n 1p)"
-    if [[ "$version" != "$BRANCH."* ]]; then
-        fail "driver branch $BRANCH cannot be installed" "Ubuntu's nvidia-utils-$BRANCH-server is version $version" \
-            "set \`driver: ${version%%.*}\` in the profile"
+    local package="nvidia-utils-$BRANCH-server" next
+    next="$(candidate "$package" Depends | grep -o -E 'nvidia-utils-[0-9]+-server' | tr -dc 0-9 || true)"
+    next="${next:-$(candidate "$package" Version | cut -d. -f1)}"
+    if [[ "$next" != "$BRANCH" ]]; then
+        fail "driver branch $BRANCH cannot be installed" "Ubuntu's $package has become a name for branch $next" \
+            "set \`driver: $next\` in the profile"
     fi
+}
+
+# The archive keeps only the newest userspace, and the modules of older kernels depend on the one that they were built
+# for: apt would call that "held broken packages". A newer kernel has the right modules.
+require_module_for_userspace() {
+    local common="nvidia-kernel-common-$BRANCH-server" module userspace
+    module="$(candidate "$(module_packages "$KERNEL")" Depends | sed -n "s/.*$common (>= \([^)]*\)).*/\1/p")"
+    userspace="$(candidate "nvidia-utils-$BRANCH-server" Version | cut -d- -f1)"
+    if [[ -n "$module" && "$module" != "$userspace" ]]; then
+        take_newer_kernel "$module" "$userspace"
+    fi
+}
+
+# take_newer_kernel MODULE USERSPACE: the versions that do not fit together.
+take_newer_kernel() {
+    apt_get install --allow-change-held-packages "linux-image-$CLOUD" "$(module_packages "$CLOUD")"
+    request_reboot "the module for kernel $KERNEL is version $1, the userspace is $2" \
+        "wait until Ubuntu has published modules of version $2, or choose another driver branch"
 }
 
 # NVIDIA's repository for this Ubuntu and machine, e.g. …/repos/ubuntu2204/x86_64.
@@ -151,17 +180,13 @@ installed_module_version() {
     modinfo -F version nvidia 2>/dev/null || true
 }
 
-# Modules and userspace come from different source packages. When the archive has moved on to a newer userspace than the
-# one that this kernel's modules were built for, a newer kernel has the right ones.
+# The proprietary modules accept any newer userspace package, which then refuses to work with them.
 require_same_version() {
     local module userspace
     module="$(installed_module_version)" userspace="$(userspace_version)"
-    if [[ -z "$userspace" || "$module" == "$userspace" ]]; then
-        return
+    if [[ -n "$userspace" && "$module" != "$userspace" ]]; then
+        take_newer_kernel "${module:-none}" "$userspace"
     fi
-    apt_get install --allow-change-held-packages "linux-image-$CLOUD" "$(module_packages "$CLOUD")"
-    request_reboot "the module for kernel $KERNEL is version ${module:-none}, the userspace is $userspace" \
-        "wait until Ubuntu has published modules of version $userspace, or choose another driver branch"
 }
 
 remove_nouveau() {
@@ -211,9 +236,13 @@ require_loaded_version() {
     fi
 }
 
-# Without persistence nvidia-smi can take more than 25 s on an 8-GPU machine; Ubuntu's unit turns the mode off.
+# Without persistence nvidia-smi can take more than 25 s on an 8-GPU machine. Ubuntu's unit turns the mode off, is started
+# by udev only, and ends when nothing needs it.
 enable_persistence() {
     put "$ROOT/etc/systemd/system/nvidia-persistenced.service.d/gpucloud.conf" <<'UNIT'
+[Unit]
+StopWhenUnneeded=no
+
 [Service]
 ExecStart=
 ExecStart=/usr/bin/nvidia-persistenced --user nvidia-persistenced --persistence-mode --verbose
@@ -223,7 +252,11 @@ WantedBy=multi-user.target
 UNIT
     systemctl daemon-reload
     systemctl enable nvidia-persistenced.service
-    systemctl restart nvidia-persistenced.service
+    # A GPU that does not answer fails it too, and says more about the reason.
+    systemctl restart nvidia-persistenced.service || {
+        require_answer
+        fail "nvidia-persistenced does not start" "" "read \`journalctl -u nvidia-persistenced\` on the machine"
+    }
 }
 
 # Machines with NVSwitch (p4d, p5, ND) answer cuInit with error 802 until the fabric manager of exactly this version runs.
@@ -284,10 +317,12 @@ main() {
         echo "a working driver is installed"
         return
     fi
+    require_known_switches
     settle_flavour
     write_module_options
     if available "$(module_packages "$KERNEL")"; then
         require_branch
+        require_module_for_userspace
         install_precompiled
         require_same_version
     else

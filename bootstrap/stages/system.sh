@@ -31,7 +31,7 @@ silence_background_apt() {
 # An upgrade of the userspace under a loaded module, or of the kernel without a module, takes the GPU away.
 blacklist_driver_upgrades() {
     put "$BLACKLIST" <<'CONF'
-// Written by gpucloud: driver and kernel change together, by `gpucloud repair`, and not in the background.
+// Written by gpucloud: driver and kernel change together, by `gpucloud up` with the same name, and not in the background.
 Unattended-Upgrade::Package-Blacklist {
     "nvidia-";
     "libnvidia-";

@@ -45,7 +45,7 @@ require_cuda_build() {
     torch="$(version_of torch)"
     if [[ "$torch" == *+cpu ]]; then
         fail "torch $torch cannot use the GPU" "the package index served a CPU-only wheel" \
-            "set the torch index to one with CUDA builds, e.g. \`torch_index: cu126\`, or leave it empty for PyPI"
+            "name a build for CUDA in the profile, e.g. \`torch: 2.7.1+cu118\`, or leave torch out"
     fi
 }
 

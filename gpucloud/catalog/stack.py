@@ -74,6 +74,9 @@ BRANCHES = {470: "11.4", 570: "12.8", 580: "13.0", 595: "13.2", 615: ""}
 """The driver branches that can be asked for, with the newest CUDA that each runs (empty: not known)."""
 
 _FIRST_OPEN = 515
+_ONLY_OPEN = 615
+"""From this branch on NVIDIA publishes the open module alone, which needs the GPU's own firmware (Ubuntu archive,
+2026-11)."""
 _IMAGE_BRANCH = {"dlami": 595}
 _PLAIN_IMAGES = ("ubuntu-22.04", "ubuntu-24.04")
 
@@ -119,6 +122,8 @@ def choose(wanted: InstanceType, *, image: str = "ubuntu-22.04", driver: str = "
     flavour, gsp = (row.flavour, row.gsp) if image not in _IMAGE_BRANCH else ("open", True)
     if flavour == "open" and branch < _FIRST_OPEN:
         flavour = "proprietary"
+    if flavour == "proprietary" and branch >= _ONLY_OPEN:
+        flavour, gsp = "open", True
     build = _torch(wanted, branch, image, torch)
     return Stack(
         gpu=wanted.gpu.name,

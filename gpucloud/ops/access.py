@@ -65,7 +65,8 @@ def _still_running(provider: Provider, machine: Machine) -> Machine:
     try:
         now = provider.get(machine.id)
     except NotFound as exc:
-        raise Unreachable(f"{machine.name} is gone", "the cloud ended it while it booted", "try again") from exc
+        why = exc.why or "the cloud ended it while it booted"
+        raise Unreachable(f"{machine.name} is gone", why, "try again") from exc
     if now.state is not State.RUNNING:
         raise Unreachable(f"{machine.name} went to {now.state} while it booted", provider.console(machine.id)[-300:])
     return now

@@ -42,7 +42,8 @@ def wait_until_running(context: Context, provider: Provider, machine_id: str, na
         if machine.state is State.STOPPED and context.waiter.clock() <= believed_after:
             return None
         if machine.state in (State.STOPPED, State.TERMINATING):
-            raise Unreachable(f"{name} went to {machine.state} instead of running", provider.console(machine_id)[-300:])
+            why = machine.reason or provider.console(machine_id)[-300:]
+            raise Unreachable(f"{name} went to {machine.state} instead of running", why)
         return machine if machine.state is State.RUNNING and machine.address else None
 
     machine = replace(context.waiter, longest=BOOT_POLL).until(probe, STATE_TIMEOUT)

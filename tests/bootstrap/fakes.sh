@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every system command that the stages call, as one script that looks at the name it was called by.
-# $WORLD/calls records each call; $WORLD/archive and $WORLD/installed hold `package version` lines; $WORLD/faults names faults.
+# $WORLD/calls records each call; $WORLD/archive and $WORLD/installed hold `package version` lines, $WORLD/depends `package dependencies`; $WORLD/faults names faults.
 name="${0##*/}"
 modules="$GPUCLOUD_ROOT/sys/module"
 fault() { grep -qx "$1" "$WORLD/faults"; }
@@ -64,7 +64,7 @@ apt-get) apt_get "$@" ;;
 apt-cache)
     version="$(version_in "${!#}" archive)"
     case "$1" in
-    show) [[ -n "$version" ]] && echo "Version: $version" ;;
+    show) [[ -n "$version" ]] && echo "Version: $version" && sed -n "s/^${!#} /Depends: /p" "$WORLD/depends" ;;
     policy) echo "  Candidate: $version" ;;
     madison) awk -v name="$2" '$1 == name { print name " | " $2 " | archive" }' "$WORLD/archive" ;;
     esac
@@ -92,6 +92,7 @@ nvidia-smi)
 id) cat "$WORLD/groups" ;;
 getent) echo "ubuntu:x:1000:1000::/home/ubuntu:/bin/bash" ;;
 usermod) record "$@" && echo "ubuntu docker" >"$WORLD/groups" ;;
+systemctl) record "$@" && ! { fault gsp-xid && [[ "$*" == "restart nvidia-persistenced.service" ]]; } ;;
 docker) if [[ $1 != info ]]; then record "$@"; fi ;;
 *) record "$@" ;;
 esac

@@ -96,6 +96,17 @@ def test_an_images_own_docker_is_kept_and_its_settings_too(world: World) -> None
     assert "systemctl restart docker.service [configured]" in world.calls()
 
 
+def test_a_docker_that_ran_before_the_toolkit_is_restarted(world: World) -> None:
+    """dockerd looks for the hook behind --gpus when it starts, and at no other time."""
+    world.stage("docker")
+    for tool in ("nvidia-ctk", "nvidia-container-runtime"):
+        (world.bin / tool).unlink()
+    world.forget_calls()
+
+    assert world.stage("docker").returncode == 0
+    assert "systemctl restart docker.service [configured]" in world.calls()
+
+
 def test_a_toolkit_without_its_tools_is_named(world: World) -> None:
     (world.folder / "brings/nvidia-container-toolkit-base/nvidia-ctk").unlink()
 

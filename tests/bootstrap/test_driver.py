@@ -32,11 +32,8 @@ def families() -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def modules(flavour: str, kernel: str, architecture: str, branch: str = "580") -> list[str]:
-    if flavour == "open":
-        return [f"linux-modules-nvidia-{branch}-server-open-{kernel}"]
-    names = [f"linux-modules-nvidia-{branch}-server-{kernel}", f"linux-objects-nvidia-{branch}-server-{kernel}"]
-    return names + ([f"linux-signatures-nvidia-{kernel}"] if architecture == "amd64" else [])
+def module(flavour: str, kernel: str, branch: str = "580") -> str:
+    return f"linux-modules-nvidia-{branch}-server{'-open' * (flavour == 'open')}-{kernel}"
 
 
 def userspace(branch: str = "580") -> list[str]:
@@ -53,8 +50,8 @@ def stocked(world: World, branch: str = "580", version: str = FULL) -> World:
     """An Ubuntu archive with a driver branch for the running kernel, in both flavours."""
     world.archive(*userspace(branch), version=version)
     for flavour in ("open", "proprietary"):
-        world.archive(*modules(flavour, KERNEL, "amd64", branch), version="6.8.0-1035.37")
-        world.archive(modules(flavour, "aws", "amd64", branch)[0], version="6.8.0-1035.37")
+        world.archive(module(flavour, KERNEL, branch), version="6.8.0-1035.37")
+        world.archive(module(flavour, "aws", branch), version="6.8.0-1035.37")
     world.archive("linux-image-aws", version="6.8.0-1035.37")
     return world
 
@@ -77,8 +74,8 @@ def test_every_family_gets_its_packages_in_one_transaction_and_no_reboot(
     result = world.stage("driver", GPUCLOUD_DRIVER_FLAVOUR=flavour, GPUCLOUD_DRIVER_GSP=gsp)
 
     assert result.returncode == 0, result.stdout + result.stderr
-    packages = userspace() + modules(flavour, KERNEL, architecture)
-    next_kernel = modules(flavour, "aws", architecture)[0]
+    packages = [*userspace(), module(flavour, KERNEL)]
+    next_kernel = module(flavour, "aws")
     mark = " [GSP off]" if gsp == "off" else ""
     assert [call for call in world.calls() if call.startswith(("apt-get", "modprobe"))] == [
         f"apt-get install {' '.join(packages)}",
@@ -107,7 +104,7 @@ def test_the_flavour_by_pci_id_beats_the_flavour_by_name(world: World) -> None:
     result = world.stage("driver", GPUCLOUD_DRIVER_FLAVOUR="open")
 
     assert result.returncode == 0 and "takes the proprietary kernel module" in result.stdout
-    assert f"linux-objects-nvidia-580-server-{KERNEL}" in world.calls()[0]
+    assert module("proprietary", KERNEL) in world.calls()[0].split()
 
 
 def test_a_branch_before_the_open_module_is_proprietary(world: World) -> None:
@@ -116,9 +113,19 @@ def test_a_branch_before_the_open_module_is_proprietary(world: World) -> None:
 
     world.stage("driver", GPUCLOUD_DRIVER_BRANCH="470", GPUCLOUD_DRIVER_FLAVOUR="open")
 
-    assert world.calls()[0] == " ".join(
-        ["apt-get install", *userspace("470"), *modules("proprietary", KERNEL, "amd64", "470")]
-    )
+    assert world.calls()[0] == " ".join(["apt-get install", *userspace("470"), module("proprietary", KERNEL, "470")])
+
+
+def test_a_branch_after_the_proprietary_module_is_open(world: World) -> None:
+    stocked(world, "615", "615.71.09-0ubuntu0.22.04.1")
+    world.gpu("0x1eb8")
+
+    asked = {"GPUCLOUD_DRIVER_BRANCH": "615", "GPUCLOUD_DRIVER_FLAVOUR": "proprietary", "GPUCLOUD_DRIVER_GSP": "off"}
+    world.stage("driver", **asked)
+
+    packages = [*userspace("615"), module("open", KERNEL, "615")]
+    assert world.calls()[0] == " ".join(["apt-get install", *packages])
+    assert not (world.root / "etc/modprobe.d/gpucloud-nvidia.conf").exists()
 
 
 def test_a_machine_without_gpu_is_refused(world: World) -> None:
@@ -143,6 +150,16 @@ def test_a_branch_that_ubuntu_has_moved_is_refused(world: World) -> None:
 
     assert world.stage("driver", GPUCLOUD_DRIVER_BRANCH="535").returncode == 1
     assert failure(world)["remedy"] == "set `driver: 580` in the profile"
+
+
+def test_a_branch_that_ubuntu_has_ended_under_its_own_version_is_refused(world: World) -> None:
+    stocked(world, "570", "570.211.01-0ubuntu1.22.04.1")
+    world.depends("nvidia-utils-570-server", "nvidia-utils-580-server")
+    world.gpu("0x27b8")
+
+    assert world.stage("driver", GPUCLOUD_DRIVER_BRANCH="570").returncode == 1
+    assert failure(world)["remedy"] == "set `driver: 580` in the profile"
+    assert world.calls() == []
 
 
 def test_a_working_newer_driver_of_the_image_is_left_alone(world: World) -> None:
@@ -213,6 +230,34 @@ def test_a_module_older_than_the_userspace_gets_a_newer_kernel_and_one_reboot(wo
 
     assert result.returncode == 0 and world.reboot_asked
     assert world.calls()[1] == "apt-get install linux-image-aws linux-modules-nvidia-580-server-open-aws"
+
+
+def test_a_module_package_for_an_older_userspace_is_not_tried(world: World) -> None:
+    """What the real archive says of a kernel from before its newest driver: installing the two together is refused."""
+    world.gpu("0x27b8")
+    common = "nvidia-kernel-common-580-server"
+    world.depends(
+        f"linux-modules-nvidia-580-server-open-{KERNEL}",
+        f"linux-image-{KERNEL} | linux-image-unsigned-{KERNEL}, {common} (<= 580.82.07-1), {common} (>= 580.82.07)",
+    )
+
+    first = world.stage("driver")
+
+    assert first.returncode == 0 and world.reboot_asked
+    assert world.calls() == ["apt-get install linux-image-aws linux-modules-nvidia-580-server-open-aws"]
+    assert world.stage("driver", GPUCLOUD_REBOOTED="1").returncode == 1
+    assert "580.82.07, the userspace is 580.95.05" in failure(world)["why"]
+
+
+def test_a_module_package_for_this_userspace_is_installed(world: World) -> None:
+    world.gpu("0x27b8")
+    common = "nvidia-kernel-common-580-server"
+    world.depends(
+        f"linux-modules-nvidia-580-server-open-{KERNEL}", f"{common} (<= 580.95.05-1), {common} (>= 580.95.05)"
+    )
+
+    assert world.stage("driver").returncode == 0
+    assert not world.reboot_asked
 
 
 def test_a_stale_loaded_module_is_exchanged(world: World) -> None:
@@ -297,6 +342,18 @@ def test_nvswitch_without_a_matching_fabric_manager_is_named(world: World) -> No
     assert "580.95.05" in failure(world)["why"]
 
 
+@pytest.mark.parametrize(("vital", "refused"), [("ConnectX-7 SW_MNG", True), ("ConnectX-7 NIC", False)])
+def test_nvlink_switches_that_ubuntu_cannot_start_are_named(world: World, vital: str, refused: bool) -> None:
+    world.gpu("0x2901")
+    world.gpu("0x1021", vendor="0x15b3", kind="0x020700")
+    world.file("sys/bus/pci/devices/0000:00:10.0/vpd", f"\x82{vital}\x00")
+
+    assert (world.stage("driver").returncode != 0) == refused
+    if refused:
+        assert "nvlsm" in failure(world)["why"]
+        assert world.calls() == []
+
+
 def test_the_modules_come_back_after_a_reboot_and_persistence_is_on(world: World) -> None:
     world.gpu("0x1eb8")
 
@@ -305,5 +362,5 @@ def test_the_modules_come_back_after_a_reboot_and_persistence_is_on(world: World
     loaded = (world.root / "etc/modules-load.d/gpucloud-nvidia.conf").read_text().split()
     assert loaded == ["nvidia", "nvidia-uvm", "nvidia-modeset"]
     unit = world.root / "etc/systemd/system/nvidia-persistenced.service.d/gpucloud.conf"
-    assert "--persistence-mode" in unit.read_text()
+    assert "--persistence-mode" in unit.read_text() and "StopWhenUnneeded=no" in unit.read_text()
     assert "systemctl restart nvidia-persistenced.service" in world.calls()

@@ -32,7 +32,7 @@ TOOLS = [
         "sed",
         "sort",
     ),
-    *("tail", "touch"),
+    *("tail", "touch", "tr"),
 ]
 BROUGHT = {
     "docker-ce-cli": ["docker"],
@@ -65,7 +65,7 @@ class World:
                 (brings / tool).symlink_to(Path(__file__).parent / "fakes.sh")
         self.write("kernel", kernel)
         self.write("architecture", architecture)
-        for name in ("calls", "installed", "archive", "faults", "held", "groups"):
+        for name in ("calls", "installed", "archive", "depends", "faults", "held", "groups"):
             self.write(name, "")
         self.file("etc/os-release", 'ID=ubuntu\nVERSION_ID="22.04"\nVERSION_CODENAME=jammy\n')
 
@@ -95,6 +95,10 @@ class World:
     def archive(self, *packages: str, version: str) -> None:
         with (self.folder / "archive").open("a") as file:
             file.writelines(f"{package} {version}\n" for package in packages)
+
+    def depends(self, package: str, on: str) -> None:
+        with (self.folder / "depends").open("a") as file:
+            file.write(f"{package} {on}\n")
 
     def stage(self, name: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a stage of the product."""

@@ -140,3 +140,8 @@ def test_an_override_may_name_any_build_by_its_cuda() -> None:
 
 def test_a_known_build_is_taken_from_pypi_also_when_named_with_its_cuda() -> None:
     assert choose(find("g4dn.xlarge"), torch="2.7.1+cu126").torch_index == ""
+
+
+def test_where_only_the_open_module_exists_it_is_chosen_with_its_firmware() -> None:
+    chosen = choose(find("g4dn.xlarge"), driver="615")
+    assert (chosen.flavour, chosen.gsp) == ("open", True)

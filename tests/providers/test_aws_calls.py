@@ -34,5 +34,8 @@ def test_every_call_is_in_the_policy(aws: Cloud) -> None:
     statements = registry.policy("aws")["Statement"]
     allowed = {action for statement in statements for action in statement["Action"]}
     assert used <= allowed
+    for statement in statements:
+        if any(action.startswith("kms:") for action in statement["Action"]):
+            assert statement["Condition"] == {"StringLike": {"kms:ViaService": "ec2.*"}}, "only through EC2"
     unused = {action for action in allowed - used if action.startswith("ec2:")}
     assert unused == set(), "least privilege: nothing that is never called"

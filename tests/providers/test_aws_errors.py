@@ -63,6 +63,8 @@ def test_every_code_says_what_and_why(code: str) -> None:
         ("VcpuLimitExceeded", QuotaError),
         ("RequestLimitExceeded", Unreachable),
         ("InvalidInstanceID.NotFound", NotFound),
+        ("InvalidSecurityGroupID.NotFound", NotFound),
+        ("IdempotentInstanceTerminated", CloudError),
         ("SomethingNew", CloudError),
     ],
 )

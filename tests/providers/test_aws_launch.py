@@ -149,6 +149,38 @@ def test_a_group_whose_answer_was_lost_is_found_again(aws: Cloud) -> None:
     assert group.do({}) == group.do({})
 
 
+def test_an_interface_is_waited_for_while_its_machine_ends(aws: Cloud) -> None:
+    """EC2 says InvalidParameterValue of an attached interface, and takes it away together with the machine."""
+    provider = aws.provider()
+    machine_id = aws.launch(provider)
+    (interface,) = [each for each in provider.resources("run1") if each.kind == "network-interface"]
+    provider.terminate(machine_id)
+    provider.delete(interface)
+    assert "network-interface" not in {each.kind for each in provider.resources("run1")}
+    refusals = [call["error"] for call in aws.calls() if call["action"] == "DeleteNetworkInterface"]
+    assert refusals[0] == "InvalidParameterValue"
+
+
+def test_the_run_id_of_a_machine_that_is_gone_cannot_be_used_again(aws: Cloud) -> None:
+    provider = aws.provider()
+    machine_id = aws.launch(provider)
+    for resource in provider.resources("run1"):
+        provider.delete(resource)
+    assert machine_id not in {machine.id for machine in provider.list()}
+    with pytest.raises(CloudError) as caught:
+        aws.launch(provider)
+    assert "--run-id" in caught.value.remedy
+
+
+def test_a_rehearsal_uses_up_no_client_token(aws: Cloud) -> None:
+    provider, sent = aws_provider(aws), []
+    events = provider._clients.ec2(aws.region).meta.events
+    events.register("before-send.ec2.RunInstances", lambda request, **_: sent.append(str(request.body)))
+    provider.preflight(aws.spec())
+    assert len(sent) == 1 and "DryRun" in sent[0]
+    assert "gpucloud-preflight" not in sent[0]
+
+
 def test_spot_is_one_time_and_cannot_be_stopped(aws: Cloud) -> None:
     provider = aws.provider()
     machine_id = aws.launch(provider, aws.spec(spot=True))

@@ -70,7 +70,10 @@ def test_every_missing_permission_is_named(aws: Cloud) -> None:
     assert {"not allowed to call GetServiceQuota", "not allowed to call DescribeSubnets"} <= whys
 
 
-@pytest.mark.parametrize(("state", "why"), [("expired", "they have expired"), ("invalid", "they are not valid")])
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [("expired", "they have expired, or this computer's clock is wrong"), ("invalid", "they are not valid")],
+)
 def test_bad_credentials_are_one_problem(aws: Cloud, state: str, why: str) -> None:
     what, said, remedy, status = only(problems(aws, f"credentials: {state}"))
     assert (what, said, status) == ("AWS does not accept the credentials", why, ExitStatus.CREDENTIALS)

@@ -38,6 +38,13 @@ def test_a_volume_that_is_to_stay_stays(sandbox: Sandbox) -> None:
     assert not any(sandbox.ask("inventory").values())
 
 
+def test_an_interface_is_in_use_as_long_as_its_machine(sandbox: Sandbox) -> None:
+    machine = sandbox.run()["InstanceId"]
+    interface = sandbox.describe(machine)["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    with refused("InvalidParameterValue"):
+        sandbox.ec2.delete_network_interface(NetworkInterfaceId=interface)
+
+
 def test_a_disk_smaller_than_the_images_is_refused(sandbox: Sandbox) -> None:
     with refused("InvalidBlockDeviceMapping"):
         sandbox.run(BlockDeviceMappings=root(VolumeSize=4))

@@ -17,6 +17,14 @@ def test_other_parameters_under_a_used_token_are_refused(sandbox: Sandbox) -> No
         sandbox.run(ClientToken="gpucloud-1", InstanceType="g4dn.2xlarge")
 
 
+def test_the_token_of_a_machine_that_is_gone_is_refused(sandbox: Sandbox) -> None:
+    machine = sandbox.run(ClientToken="gpucloud-1")["InstanceId"]
+    sandbox.ec2.terminate_instances(InstanceIds=[machine])
+    assert sandbox.reaches(machine, "terminated")
+    with refused("IdempotentInstanceTerminated"):
+        sandbox.run(ClientToken="gpucloud-1")
+
+
 def test_no_token_makes_a_machine_each_time(sandbox: Sandbox) -> None:
     assert sandbox.run()["InstanceId"] != sandbox.run()["InstanceId"]
 

@@ -157,6 +157,14 @@ def test_the_cdi_way_counts_when_the_runtime_way_fails(t4: dict[str, Any], sold:
     assert "--device nvidia.com/gpu=all" in check.what
 
 
+def test_docker_29_without_a_cdi_description_is_told_to_make_one(t4: dict[str, Any], sold: Sold) -> None:
+    said = "docker: Error response from daemon: failed to discover GPU vendor from CDI: no known GPU vendor found"
+    t4["container"].update(run={"rc": 125, "stdout": "", "stderr": said})
+    failure = judge(t4, sold("t4")).first_failure
+    assert failure is not None and "nvidia-ctk cdi generate" in failure.remedy
+    assert "no known GPU vendor found" in failure.cause
+
+
 def test_a_container_that_sees_fewer_gpus_fails(recorded: Recorded, sold: Sold) -> None:
     facts = recorded("ok-a100x8-p4d")
     facts["container"]["run"]["stdout"] = facts["container"]["run"]["stdout"].splitlines()[0]

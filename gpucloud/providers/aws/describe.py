@@ -79,6 +79,7 @@ def machine_from(instance: Mapping[str, Any], region: str, ssh_port: int) -> Mac
         expires_at=_time(tags.get(TAG_EXPIRES, "")),
         spot=instance.get("InstanceLifecycle") == "spot",
         disk_gb=int(tags[TAG_DISK]) if tags.get(TAG_DISK, "").isdigit() else None,
+        reason=instance.get("StateReason", {}).get("Message", ""),
         tags=tags,
     )
 

@@ -39,7 +39,12 @@ class Rule:
 
 LOG_IN = "`aws sso login` or `aws configure`, then `gpucloud doctor`"
 NO_CREDENTIALS = Rule(CredentialsError, "no AWS credentials", "boto3 found none on this computer", LOG_IN)
-EXPIRED = Rule(CredentialsError, "AWS does not accept the credentials", "they have expired", LOG_IN)
+EXPIRED = Rule(
+    CredentialsError,
+    "AWS does not accept the credentials",
+    "they have expired, or this computer's clock is wrong",
+    LOG_IN,
+)
 INVALID = Rule(CredentialsError, "AWS does not accept the credentials", "they are not valid", LOG_IN)
 FORBIDDEN = Rule(
     CredentialsError, "", "not allowed to call {operation}", "`gpucloud doctor --policy aws` prints the policy needed"
@@ -70,12 +75,7 @@ GARBLED = Rule(CloudError, "", "the answer is not AWS's", "check for a proxy or 
 CODES: dict[str, Rule] = {
     "ExpiredToken": EXPIRED,
     "ExpiredTokenException": EXPIRED,
-    "RequestExpired": Rule(
-        CredentialsError,
-        EXPIRED.what,
-        "they have expired, or this computer's clock is wrong",
-        f"{LOG_IN}; check the clock",
-    ),
+    "RequestExpired": EXPIRED,
     "AuthFailure": INVALID,
     "InvalidClientTokenId": INVALID,
     "UnrecognizedClientException": INVALID,
@@ -122,6 +122,7 @@ CODES: dict[str, Rule] = {
     "InvalidVolume.NotFound": ABSENT,
     "InvalidNetworkInterfaceID.NotFound": ABSENT,
     "InvalidGroup.NotFound": ABSENT,
+    "InvalidSecurityGroupID.NotFound": ABSENT,
     "InvalidGroupId.Malformed": ABSENT,
     "InvalidSpotInstanceRequestID.NotFound": ABSENT,
     "InvalidSubnetID.NotFound": ABSENT,
@@ -137,11 +138,13 @@ CODES: dict[str, Rule] = {
     "InvalidRegion": BAD_REGION,
     "RegionDisabledException": REGION_OFF,
     "IdempotentParameterMismatch": REUSED,
+    "IdempotentInstanceTerminated": REUSED,
     "IncorrectInstanceState": BUSY,
     "IncorrectSpotRequestState": BUSY,
     "DependencyViolation": BUSY,
     "VolumeInUse": BUSY,
     "InvalidNetworkInterface.InUse": BUSY,
+    "InvalidGroup.InUse": BUSY,
 }
 """Error code → rule. Source: the EC2 API reference's list of error codes; SSM, Service Quotas and STS from theirs."""
 

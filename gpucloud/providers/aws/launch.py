@@ -135,7 +135,7 @@ class Launch:
         kind = f"{'spot ' if self.spec.spot else ''}{self.spec.type}"
         raise CapacityError(
             f"no {kind} to be had in {self.spec.region}",
-            "; ".join(f"{zone}: {reason}" for zone, reason in attempts),
+            f"{len(attempts)} zone{'s' * (len(attempts) != 1)} tried",
             "try another region or type, or later",
             attempts,
         )

@@ -35,6 +35,16 @@ OWN = (
 )
 """Actions that we need only on what carries our tag."""
 
+KEYS = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncrypt*",
+)
+"""What EC2 does with a customer's own key in the caller's name, where the account encrypts its disks with one. Without
+it a machine ends a moment after its launch, with Client.InternalError. AWS's own key needs none of it."""
+
 MADE = ("instance", "volume", "network-interface", "spot-instances-request")
 USED = ("subnet", "security-group")
 
@@ -61,6 +71,7 @@ def policy() -> dict[str, Any]:
                 {"StringEquals": {"ec2:CreateAction": ["RunInstances", "CreateSecurityGroup"]}},
             ),
             _allow("ManageOurs", OWN, "*", BEARS_TAG),
+            _allow("EncryptDisk", KEYS, "*", {"StringLike": {"kms:ViaService": "ec2.*"}}),
             _allow(
                 "SpotRole",
                 ["iam:CreateServiceLinkedRole"],

@@ -125,6 +125,7 @@ def living_instances(clients: Clients, region: str) -> list[Mapping[str, Any]]:
 def dry_run(clients: Clients, spec: Spec, subnet: Subnet, ami: str) -> None:
     """Ask EC2 whether the credentials allow this very launch. Raises CredentialsError if not."""
     request = launch.request(spec, "preflight", subnet, Image(ami), group="")
+    del request["ClientToken"]  # of its own for each rehearsal: two of them with different parameters are no mistake
     try:
         with translated(f"launch {spec.type} in {spec.region}"):
             clients.ec2(spec.region).run_instances(DryRun=True, **request)

@@ -92,8 +92,9 @@ class AwsProvider:
     def get(self, machine_id: str) -> Machine:
         for region in [self._seen[machine_id]] if machine_id in self._seen else self._regions:
             for machine in self._machines(region, [*OURS, *where(instance_id=machine_id)]):
-                if machine.state is not State.TERMINATED:
-                    return machine
+                if machine.state is State.TERMINATED:
+                    raise NotFound(f"the machine {machine_id} has ended", machine.reason)
+                return machine
         raise NotFound(f"no machine {machine_id} in {', '.join(self._regions)}")
 
     def regions(self) -> builtins.list[str]:

@@ -16,8 +16,16 @@ from gpucloud.waiting import Waiter
 GONE_TIMEOUT = 600.0
 """Seconds for a resource to go. GPU instances take one to three minutes to terminate, the largest ten."""
 
-IN_USE = ("DependencyViolation", "VolumeInUse", "InvalidNetworkInterface.InUse", "IncorrectSpotRequestState")
-"""Codes that mean: not yet, something that is going still holds it."""
+IN_USE = (
+    "DependencyViolation",
+    "IncorrectSpotRequestState",
+    "InvalidGroup.InUse",
+    "InvalidNetworkInterface.InUse",
+    "InvalidParameterValue",
+    "VolumeInUse",
+)
+"""Codes that mean: not yet, something that is going still holds it. InvalidParameterValue is what EC2 says of deleting
+an attached interface; the other calls here take nothing but an id, for which they have codes of their own."""
 
 Described = Mapping[str, Any]
 

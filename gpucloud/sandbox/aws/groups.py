@@ -1,4 +1,4 @@
-"""Security groups. moto deletes one that an interface still uses, and makes one without a VPC."""
+"""Security groups and interfaces. moto deletes what is in use, and makes a group without a VPC."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class Groups(Sandboxed):
         if group is not None:
             self._check_unused(group)
         return super().delete_security_group()
+
+    def delete_network_interface(self) -> ActionResult:
+        wanted = self._get_param("NetworkInterfaceId")
+        interface = self.ec2_backend.enis.get(wanted)
+        if interface is not None and interface.attachment_id:
+            raise ApiError("InvalidParameterValue", f"Network interface '{wanted}' is currently in use.")
+        return super().delete_network_interface()
 
     def _check_unused(self, group: object) -> None:
         interfaces = self.ec2_backend.enis.values()

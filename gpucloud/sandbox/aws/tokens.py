@@ -26,6 +26,12 @@ class ClientTokens(Sandboxed):
                     f"Arguments on this idempotent request are inconsistent with arguments used in previous request(s) "
                     f"with the client token {token}",
                 )
+            if all(instance.gone for instance in self.ec2_backend.reservations[reservation].instances):
+                raise ApiError(
+                    "IdempotentInstanceTerminated",
+                    "The client token you have provided is associated with a terminated instance. Please use a "
+                    "different client token.",
+                )
             return ActionResult(self.ec2_backend.reservations[reservation])
         result = super().run_instances()
         book[key] = (result.result.id, digest)  # type: ignore[attr-defined]

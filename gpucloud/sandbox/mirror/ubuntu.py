@@ -21,16 +21,17 @@ OPEN_SINCE, FIRMWARE_SINCE = 515, 535
 MODULES = ("nvidia", "nvidia-uvm", "nvidia-modeset", "nvidia-drm", "nvidia-peermem")
 LIBRARIES = f"/usr/lib/{platform.machine()}-linux-gnu"
 UDEV_RULES = 'ACTION=="add", DEVPATH=="/bus/pci/drivers/nvidia", RUN+="/sbin/modprobe nvidia-uvm"\n'
+# As in nvidia-compute-utils: no [Install], because udev starts it, and it ends when nothing wants it.
 PERSISTENCED_UNIT = """[Unit]
 Description=[simulated] NVIDIA Persistence Daemon
+Wants=syslog.target
+StopWhenUnneeded=true
+Before=systemd-backlight@backlight:nvidia_0.service
 
 [Service]
 Type=forking
 ExecStart=/usr/bin/nvidia-persistenced --user nvidia-persistenced --no-persistence-mode --verbose
-ExecStopPost=/bin/rm -rf /run/nvidia-persistenced
-
-[Install]
-WantedBy=multi-user.target
+ExecStopPost=/bin/rm -rf /var/run/nvidia-persistenced
 """
 FABRIC_UNIT = """[Unit]
 Description=[simulated] NVIDIA fabric manager
@@ -181,23 +182,26 @@ def kernel_metapackages(release: str, ubuntu: str) -> Iterator[Package]:
 
 
 def precompiled(driver: Driver, release: str, ubuntu: str) -> Iterator[Package]:
-    """Canonical's signed modules of one driver for one kernel (linux-restricted-modules)."""
+    """Canonical's signed modules of one driver for one kernel (linux-restricted-modules).
+
+    The open ones want exactly the userspace that they were built for, the proprietary ones that or a newer.
+    """
     version = kernel_version(release, ubuntu)
     folder = f"/lib/modules/{release}/kernel/nvidia-{driver.branch}srv"
     common = driver.named("nvidia-kernel-common")
     needs = f"linux-image-{release} | linux-image-unsigned-{release}, "
-    pinned = f"{common} (<= {driver.upstream}-1), {common} (>= {driver.upstream})"
+    least = f"{common} (>= {driver.upstream})"
     for tail in driver.flavours():
         name = f"linux-modules-nvidia-{driver.branch}-server{tail}-{release}"
         files = module_files(folder + tail, driver.upstream, tail)
         if tail:
-            yield Package(name, version, needs + pinned, files)
+            yield Package(name, version, f"{needs}{common} (<= {driver.upstream}-1), {least}", files)
             continue
         objects, signatures = (
             f"{stem}-{release}" for stem in (f"linux-objects-nvidia-{driver.branch}-server", "linux-signatures-nvidia")
         )
-        yield Package(objects, version, f"{pinned}")
-        yield Package(name, version, f"{needs}{signatures} (= {version}), {objects} (= {version}), {pinned}", files)
+        yield Package(objects, version, "binutils")
+        yield Package(name, version, f"{needs}{signatures} (= {version}), {objects} (= {version}), {least}", files)
 
 
 def precompiled_metapackages(driver: Driver, release: str, ubuntu: str) -> Iterator[Package]:

@@ -123,8 +123,8 @@ def cuda(fault: str = "") -> Iterator[Package]:
 
 # fmt: off
 BASE = (
-    "adduser", "apt-transport-https", "build-essential", "bzip2", "ca-certificates", "cloud-init", "curl", "gcc",
-    "git", "gnupg", "gpg", "gpg-agent", "htop", "iptables", "jq", "kmod", "lsb-release", "lsof", "make",
+    "adduser", "apt-transport-https", "binutils", "build-essential", "bzip2", "ca-certificates", "cloud-init", "curl",
+    "gcc", "git", "gnupg", "gpg", "gpg-agent", "htop", "iptables", "jq", "kmod", "lsb-release", "lsof", "make",
     "mokutil", "nftables", "nvme-cli", "pciutils", "pigz", "procps", "python3", "python3-pip", "python3-venv",
     "rsync", "software-properties-common", "sudo", "tar", "tmux", "unattended-upgrades", "unzip", "wget",
     "xz-utils", "zstd",

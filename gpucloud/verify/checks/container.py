@@ -9,6 +9,8 @@ from gpucloud.verify.facts import Command, Facts
 from gpucloud.verify.report import Check, Layer, failed, passed
 
 CONFIGURE = "`sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker`"
+# Docker's words for a missing CDI description: with `--device`, and from Docker 29 with `--gpus` too.
+NO_CDI = ("unresolvable CDI devices", "failed to discover GPU vendor from CDI")
 GENERATE = "`sudo nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml`"
 
 
@@ -73,7 +75,7 @@ def no_gpu(facts: Facts, run: Command) -> tuple[str, str]:
     text = run.text
     runtime_known = "nvidia" in runtimes(facts)
     runtime_written = "nvidia" in facts.text("container.daemon_json")
-    if "unresolvable CDI devices" in text:
+    if any(words in text for words in NO_CDI):
         return f"there is no CDI description of the GPUs: {daemon_said(run)}", GENERATE
     if "could not select device driver" in text and runtime_written and not runtime_known:
         return "docker was not restarted after its nvidia runtime was configured", "`sudo systemctl restart docker`"
