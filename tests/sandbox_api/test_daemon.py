@@ -18,6 +18,8 @@ from gpucloud.sandbox import client
 from gpucloud.waiting import Waiter
 from tests.sandbox_api.support import Sandbox
 
+pytestmark = pytest.mark.slow  # each test starts processes of its own
+
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:

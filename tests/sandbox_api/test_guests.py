@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gpucloud.keys import new_keypair
 from gpucloud.sandbox import client
+from gpucloud.userdata import cloud_config
 from gpucloud.waiting import Waiter
 from tests.sandbox_api.support import Sandbox
 
@@ -24,8 +27,10 @@ class Machine:
 
     def __init__(self, sandbox: Sandbox, key: Path, **more: Any) -> None:
         self.sandbox, self.key = sandbox, key
-        public = key.with_suffix(".pub").read_text()
-        user_data = f"#cloud-config\nssh_authorized_keys:\n  - {public}"
+        host = new_keypair()
+        user_data = cloud_config(host, key.with_suffix(".pub").read_text().strip(), None)
+        self.known_hosts = key.with_name(f"known-{uuid.uuid4().hex}")
+        self.known_hosts.write_text(f"machine {host.public}\n")
         self.id = sandbox.run(UserData=user_data, **more)["InstanceId"]
 
     @property
@@ -33,7 +38,8 @@ class Machine:
         return str(self.sandbox.describe(self.id)["PublicIpAddress"])
 
     def ssh(self, command: str) -> subprocess.CompletedProcess[str]:
-        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=5", "BatchMode=yes"]
+        options = [f"UserKnownHostsFile={self.known_hosts}", "HostKeyAlias=machine", "StrictHostKeyChecking=yes"]
+        options += ["ConnectTimeout=5", "BatchMode=yes"]
         argv = ["ssh", "-q", "-i", str(self.key), "-p", str(self.sandbox.info.ssh_port)]
         argv += [part for option in options for part in ("-o", option)]
         return subprocess.run([*argv, f"ubuntu@{self.address}", command], capture_output=True, text=True)

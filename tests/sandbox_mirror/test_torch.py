@@ -13,6 +13,8 @@ import pytest
 
 from tests.sandbox_mirror.machines import T4, SimulatedMachine
 
+pytestmark = pytest.mark.slow  # each test starts processes of its own
+
 Make = Callable[..., SimulatedMachine]
 PROBE = Path(__file__).parents[2] / "bootstrap/probe.py"
 
