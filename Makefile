@@ -22,7 +22,7 @@ demo: .venv/ready ## a GPU machine in the embedded cloud: made, proven, listed, 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: lint ## everything: style, types, unit tests, sandbox tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: .venv/ready ## unit tests only
 	@$(BIN)/python -m pytest -m "not slow" -n 2

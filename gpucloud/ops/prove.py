@@ -24,7 +24,7 @@ _STAGE_STATUS = {
     "stage-done": Status.DONE,
     "stage-skipped": Status.SKIP,
     "stage-failed": Status.FAIL,
-    "rebooting": Status.LINE,
+    "rebooting": Status.NOTE,
 }
 
 
