@@ -148,6 +148,12 @@ def _moment(iso: str | None) -> str:
     return iso[:16].replace("T", " ") if iso else ""
 
 
+def fresh_page() -> None:
+    """On a terminal the next listing takes the place of the last one; elsewhere it follows it."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\033[H\033[2J")
+
+
 def interrupted(context: Context, runs: Sequence[Interrupted]) -> None:
     """A remark after a listing: what was left half made, and what to do about it."""
     for each in runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,9 @@ from gpucloud.ops import undo
 from gpucloud.ops.context import Context
 from gpucloud.state import State as LocalState
 from gpucloud.state import state_home
+
+WATCH_PAUSE = 5.0
+"""Seconds between two listings: one describe call a region, far below EC2's limits."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,14 @@ def machines(context: Context, *, all_regions: bool = False) -> list[Machine]:
     """Our machines in every region that we know of, or in every region of the account."""
     provider = context.provider()
     return context.provider(regions=provider.regions()).list() if all_regions else provider.list()
+
+
+def watch(context: Context, *, all_regions: bool = False, again: bool = True) -> Iterator[list[Machine]]:
+    """Our machines, now and, with `again`, every WATCH_PAUSE seconds until the caller has had enough."""
+    yield machines(context, all_regions=all_regions)
+    while again:
+        context.waiter.sleep(WATCH_PAUSE)
+        yield machines(context, all_regions=all_regions)
 
 
 def row(machine: Machine) -> Row:

@@ -28,6 +28,7 @@ CASES = {
     "no such profile": (["up", "g4dn.xlarge", "-p", "defualt"], ExitStatus.PREFLIGHT, "no profile", "default"),
     "no region": (["up", "g4dn.xlarge"], ExitStatus.PREFLIGHT, "no AWS region", "--region"),
     "down what": (["down", "--region", "us-east-1"], ExitStatus.USAGE, "take down what?", "--all"),
+    "watch as json": (["ls", "--watch", "-o", "json"], ExitStatus.USAGE, "--watch", "leave out"),
     "verify what": (["verify"], ExitStatus.USAGE, "verify what?", "--local"),
     "reset unasked": (["sandbox", "reset"], ExitStatus.USAGE, "no terminal", "--yes"),
     "sandbox is off": (["sandbox", "status"], ExitStatus.NOT_FOUND, "not running", "gpucloud sandbox start"),
