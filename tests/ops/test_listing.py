@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -23,15 +24,13 @@ BOX = Machine(
     "us-east-1a",
     "g4dn.xlarge",
     State.RUNNING,
-    launched_at=datetime.now(UTC) - timedelta(hours=2),
     disk_gb=100,
 )
 
 
 def test_a_running_machine_costs_its_type_and_a_stopped_one_its_disk() -> None:
-    from dataclasses import replace
-
-    running, stopped = listing.row(BOX), listing.row(replace(BOX, state=State.STOPPED))
+    box = replace(BOX, launched_at=datetime.now(UTC) - timedelta(hours=2))
+    running, stopped = listing.row(box), listing.row(replace(box, state=State.STOPPED))
     assert (running.gpu, running.usd_per_hour) == ("1×T4", 0.526)
     assert running.usd_so_far == pytest.approx(2 * 0.526, rel=0.01)
     assert stopped.usd_per_hour == pytest.approx(100 * 0.08 / 730)
@@ -39,8 +38,6 @@ def test_a_running_machine_costs_its_type_and_a_stopped_one_its_disk() -> None:
 
 
 def test_a_type_that_the_catalogue_does_not_know_has_no_price() -> None:
-    from dataclasses import replace
-
     row = listing.row(replace(BOX, type="g99.huge"))
     assert (row.gpu, row.usd_per_hour, row.usd_so_far) == ("", None, None)
 
