@@ -25,7 +25,7 @@ test: lint ## everything: style, types, unit tests, sandbox tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: .venv/ready ## unit tests only
-	@$(BIN)/python -m pytest -m "not slow" -n 2
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 lint: .venv/ready ## ruff, mypy, shellcheck
 	@$(BIN)/ruff check .

@@ -21,6 +21,8 @@ import pytest
 from tests.bootstrap.conftest import SOURCE
 from tests.bootstrap.world import World, is_executable
 
+pytestmark = pytest.mark.slow  # each test starts processes of its own
+
 # Stands for uv: `venv` makes an environment of links, `pip install` writes the metadata that an installer writes.
 UV = """#!/bin/bash
 echo "uv $*" >>"$WORLD/calls"

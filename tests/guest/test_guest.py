@@ -120,6 +120,7 @@ class Flaky(LocalRemote):
         return super().run(argv, timeout=timeout, stdin=stdin, sudo=sudo, on_line=on_line and counted)
 
 
+@pytest.mark.slow
 def test_after_lost_connections_every_event_is_told_once(state: Path) -> None:
     connections: list[Flaky] = []
 
@@ -170,6 +171,7 @@ def test_a_changed_host_key_is_not_tried_again(state: Path, waiter: Waiter) -> N
     assert waiter.clock() == 0
 
 
+@pytest.mark.slow
 def test_a_reboot_that_the_runner_asked_for_is_survived(state: Path) -> None:
     script = "[ $GPUCLOUD_REBOOTED ] || touch $GPUCLOUD_REBOOT_FILE"
     events = carry_out(state, plan(script, "true", reboot="if-requested"))
@@ -197,6 +199,7 @@ def test_a_plan_that_the_runner_cannot_read_is_a_failure_and_no_endless_loop(sta
         carry_out(state, {**plan("true"), "version": 99})
 
 
+@pytest.mark.slow
 def test_the_runner_of_another_plan_is_waited_for_and_keeps_its_own_bundle(state: Path) -> None:
     other = plan("until [ -e $GPUCLOUD_BUNDLE/../go ]; do sleep 0.05; done", run="run-0")
     guest.start(LocalRemote(), other, state=str(state))
@@ -227,6 +230,7 @@ def test_a_bundle_that_cannot_be_placed_is_a_failed_bootstrap(tmp_path: Path) ->
     assert "#!/bin/sh" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_too_long_is_a_failure_that_names_the_stage(state: Path) -> None:
     pids: list[int] = []
     try:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gpucloud import guest
 from gpucloud.remote.ssh import SshRemote, connect
 from gpucloud.waiting import Waiter
 
 from .conftest import Door, Sshd, free_port
+
+pytestmark = pytest.mark.slow  # each test starts processes of its own
 
 
 def test_the_work_goes_on_while_the_connection_is_cut(sshd: Sshd, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_a_closed_remote_stays_closed(remote: SshRemote) -> None:
         remote.run(["true"], timeout=5)
 
 
+@pytest.mark.slow
 def test_no_thread_is_left_behind(sshd: Sshd) -> None:
     before = threading.active_count()
     remote = connect("127.0.0.1", sshd.user, sshd.port, sshd.key_path, sshd.host_key)

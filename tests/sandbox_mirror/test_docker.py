@@ -11,6 +11,8 @@ from gpucloud.sandbox.mirror import vendors
 from gpucloud.waiting import Waiter
 from tests.sandbox_mirror.machines import SimulatedMachine
 
+pytestmark = pytest.mark.slow  # each test starts processes of its own
+
 Make = Callable[..., SimulatedMachine]
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.sandbox_mirror.machines import T4, SimulatedMachine
 
+pytestmark = pytest.mark.slow  # each test starts processes of its own
+
 Make = Callable[..., SimulatedMachine]
 QUERY = (
     "name,uuid,pci.bus_id,driver_version,memory.total,memory.used,persistence_mode,mig.mode.current,ecc.mode.current,"

@@ -15,6 +15,8 @@ from gpucloud.verify.checks.pci import NO_GPU
 from gpucloud.verify.expectation import DRIVER, Expectation
 from gpucloud.verify.run import parse, probe_source, verify
 
+pytestmark = pytest.mark.slow  # each test starts processes of its own
+
 BARE = Expectation(layers=frozenset({DRIVER}))
 
 
