@@ -74,7 +74,11 @@ def openssh() -> Path:
 
 
 def fetch(root: Path) -> None:
-    got = subprocess.run(["apt-get", "download", *PACKAGES], cwd=CACHE, capture_output=True, text=True)
+    download = ["apt-get", "download", *PACKAGES]
+    got = subprocess.run(download, cwd=CACHE, capture_output=True, text=True)
+    if got.returncode:  # a fresh machine has no package lists
+        subprocess.run(["apt-get", "update"], capture_output=True, check=False)
+        got = subprocess.run(download, cwd=CACHE, capture_output=True, text=True)
     if got.returncode:
         pytest.skip(f"openssh-server cannot be downloaded: {got.stderr.strip()[-200:]}")
     for package in CACHE.glob("*.deb"):
