@@ -67,20 +67,24 @@ class _Terminal(io.TextIOBase):
     """stderr, for as long as somebody listens. A terminal that was closed or a pipe that ended is no reason to stop
     working, and least of all to stop a rollback."""
 
+    def __init__(self) -> None:
+        # The stream of this moment: rich puts one of its own into sys.stderr, which leads back to this.
+        self._stream = sys.stderr
+
     def write(self, text: str) -> int:
         with suppress(OSError, ValueError):
-            return sys.stderr.write(text)
+            return self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError, ValueError):
-            sys.stderr.flush()
+            self._stream.flush()
 
     def fileno(self) -> int:
-        return sys.stderr.fileno()
+        return self._stream.fileno()
 
     def isatty(self) -> bool:
-        return sys.stderr.isatty()
+        return self._stream.isatty()
 
 
 class _Plain:

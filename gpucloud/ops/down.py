@@ -83,9 +83,16 @@ def _of_name(context: Context, known: Sequence[Machine], name: str) -> list[Targ
 
 
 def _of_run(context: Context, run: str) -> list[Target]:
-    """Whatever carries the run's tag, in every region that we know of: needs nothing that `up` printed."""
+    """Whatever carries the run's tag, in every region that we know of: needs nothing that `up` printed.
+
+    A run that was killed on this computer counts even if nothing is listed: what it asked for last may show up yet.
+    """
     found = context.provider().resources(run)
-    return [Target(run, run, context.cloud, found[0].region, f"{len(found)} resources")] if found else []
+    killed = [each for each in undo.interrupted(context) if each.run == run]
+    if not (found or killed):
+        return []
+    region = found[0].region if found else killed[0].region
+    return [Target(run, run, context.cloud, region, f"{len(found)} resources")]
 
 
 def down(context: Context, wanted: Sequence[Target]) -> list[Receipt]:

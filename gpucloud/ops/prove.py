@@ -31,7 +31,10 @@ _STAGE_STATUS = {
 def prove(
     context: Context, provider: Provider, machine: Machine, stages: Mapping[str, Any], expected: Expectation
 ) -> Proof:
-    """Facts and report of the machine once it is verified. Raises Unreachable, StageFailed or VerifyFailed."""
+    """Facts and report of the machine once its stages are done; `require` judges them.
+
+    Raises Unreachable or StageFailed.
+    """
     context.tell(machine.name, "ssh", Status.START, f"{machine.ssh_user}@{machine.address}")
     access.first_login(context, provider, machine).close()
     context.tell(machine.name, "ssh", Status.DONE, f"{machine.ssh_user}@{machine.address}, host key as pinned")
@@ -47,7 +50,7 @@ def prove(
 def check(
     context: Context, provider: Provider, machine: Machine, expected: Expectation, *, deep: bool = False
 ) -> Proof:
-    """Facts and report of the machine as it is. Raises VerifyFailed if any check failed."""
+    """Facts and report of the machine as it is; a failed check is part of the report. Raises Unreachable."""
     context.tell(machine.name, "verify", Status.START)
     remote = access.connect(context, provider, machine)
     try:
