@@ -17,12 +17,17 @@ TAG_IDLE = "gpucloud-idle"
 
 @unique
 class State(StrEnum):
-    """Life of a machine. STOPPED means that compute billing has stopped; disks go on costing."""
+    """Life of a machine. STOPPED means that compute billing has stopped; disks go on costing.
+
+    HALTED is a machine that switched itself off and is billed all the same, because its cloud still holds the
+    hardware for it (Azure's "stopped", as against "deallocated"); `stop` ends that.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    HALTED = "halted"
     TERMINATING = "terminating"
     TERMINATED = "terminated"
 
@@ -60,7 +65,8 @@ class Spec:
     `image` is an alias that the provider understands (`ubuntu-22.04`, `ubuntu-24.04`, `dlami`) or an id of its own.
     `disk_gb` is in GB, `ttl_minutes` in minutes (None: no kill switch). `ssh_from` is a CIDR; empty means the
     caller's own address. `user_data` is the cloud-config document, which holds the machine's private host key:
-    it is not written to the journal (see `journal_form`).
+    it is not written to the journal (see `journal_form`). `authorized_key` is the public login key in it, for clouds
+    that want it once more.
     """
 
     name: str
@@ -75,6 +81,7 @@ class Spec:
     ssh_user: str = "ubuntu"
     ttl_minutes: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    authorized_key: str = ""
     user_data: str = field(default="", repr=False)
 
     def journal_form(self) -> dict[str, object]:

@@ -78,7 +78,7 @@ def launch(context: Context, prepared: Prepared, keep_on_failure: bool) -> Outco
     """A new machine. Rolled back on any failure or interruption; a failure may keep it, an interruption never."""
     plan, provider = prepared.plan, prepared.provider
     login, host = new_keypair(), new_keypair()
-    spec = with_secrets(plan, login, host)
+    spec = with_secrets(provider, plan, login, host)
     steps = provider.launch_steps(spec, plan.run)
     observe = undo.observer(context, spec.name)
     with _only_one(context, spec.name), _journal(context, plan, spec) as log:
@@ -145,14 +145,19 @@ def _only_one(context: Context, name: str) -> Iterator[None]:
         yield
 
 
-def with_secrets(plan: Plan, login: KeyPair, host: KeyPair) -> Spec:
-    """The spec with user-data and expiry: whom the machine lets in, how it proves itself, and its kill switch."""
+def with_secrets(provider: Provider, plan: Plan, login: KeyPair, host: KeyPair) -> Spec:
+    """The spec with user-data and expiry: whom the machine lets in, how it proves itself, and its kill switch.
+
+    The switch is in the user-data where a poweroff ends billing; elsewhere the provider arms one in its cloud.
+    """
     ttl = plan.spec.ttl_minutes
     expires = None if ttl is None else datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=ttl)
     tags = dict(plan.spec.tags)
     if expires is not None:
         tags[TAG_EXPIRES] = expires.isoformat()
-    return replace(plan.spec, tags=tags, user_data=cloud_config(host, login.public, expires))
+    in_guest = expires if provider.guest_ends_billing else None
+    user_data = cloud_config(host, login.public, in_guest)
+    return replace(plan.spec, tags=tags, authorized_key=login.public, user_data=user_data)
 
 
 def _journal(context: Context, plan: Plan, spec: Spec) -> journal.Journal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Protocol
 
 from gpucloud.errors import Problem
@@ -18,6 +19,8 @@ class Provider(Protocol):
     """
 
     name: str
+    guest_ends_billing: bool
+    """Does a machine that powers itself off stop costing compute? If so, its kill switch is on the machine itself."""
 
     def preflight(self, spec: Spec) -> list[Problem]:
         """Everything that would make the launch fail, found without changing anything; empty means go.
@@ -28,7 +31,9 @@ class Provider(Protocol):
         ...
 
     def launch_steps(self, spec: Spec, run: str) -> list[Step]:
-        """The steps that make the machine, in order; the last one is called `instance` and records `id`.
+        """The steps that make the machine, in order; the one that makes it is called `instance` and records `id`.
+
+        Where a poweroff of the guest does not end billing they also arm the cloud's own clock for `spec.ttl_minutes`.
 
         Planning calls no API, so another process can plan again from the journal's spec in order to undo.
         """
@@ -69,6 +74,13 @@ class Provider(Protocol):
         """Add or replace tags of a machine. Raises NotFound."""
         ...
 
+    def expire_at(self, machine_id: str, end: datetime) -> None:
+        """Move the end of the machine's lifetime: in its tag, and in the cloud's own clock if that is what ends it.
+
+        Raises NotFound, and UsageError for an end that the cloud's clock cannot keep.
+        """
+        ...
+
     def console(self, machine_id: str) -> str:
         """The boot log, for remedies; may be empty. Raises NotFound."""
         ...
@@ -78,5 +90,8 @@ class Provider(Protocol):
         ...
 
     def list(self) -> list[Machine]:
-        """Our machines only (by tag), in every region given to `connect`, all pages, without the terminated ones."""
+        """Our machines only (by tag), all pages, without the terminated ones.
+
+        In every region given to `connect`; a cloud that lists all its regions in one call shows those of all.
+        """
         ...

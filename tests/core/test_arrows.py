@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 SDKS = {"boto3", "botocore", "paramiko", "azure", "moto", "asyncssh", "flask", "rich", "typer", "pydantic", "yaml"}
 SDKS_AT_HOME = {
-    "providers": {"boto3", "botocore"},
+    "providers": {"boto3", "botocore", "azure"},
     "remote": {"paramiko"},
     "sandbox": SDKS,
     "cli": {"typer"},

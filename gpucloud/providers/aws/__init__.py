@@ -29,7 +29,8 @@ def home_region(settings: Mapping[str, Any]) -> str:
     """
     from gpucloud.providers.aws.clients import configured_region
 
-    if region := configured_region(AwsSettings(**settings)):
+    ours = AwsSettings(**settings)
+    if region := ours.region or configured_region(ours):
         return region
     raise ConfigError(
         "no AWS region",

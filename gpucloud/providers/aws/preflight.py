@@ -11,13 +11,14 @@ from gpucloud.catalog import types
 from gpucloud.catalog.types import find, is_known_in
 from gpucloud.errors import CapacityError, ConfigError, CredentialsError, GpucloudError, Problem
 from gpucloud.machine import TAG_NAME, Spec
+from gpucloud.providers.address import ssh_source
 from gpucloud.providers.aws import launch, quota
 from gpucloud.providers.aws.clients import Clients
 from gpucloud.providers.aws.describe import LIVING, from_aws, where
 from gpucloud.providers.aws.errors import code_of, translated
 from gpucloud.providers.aws.images import Image, image, image_id
 from gpucloud.providers.aws.launch import Plan
-from gpucloud.providers.aws.network import Subnet, ssh_source, subnets
+from gpucloud.providers.aws.network import Subnet, subnets
 
 T = TypeVar("T")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, TypeVar
 
 from gpucloud.errors import CloudError, GpucloudError, NotFound, PreflightFailed, Problem
-from gpucloud.machine import TAG_RUN, Machine, Resource, Spec, State
+from gpucloud.machine import TAG_EXPIRES, TAG_RUN, Machine, Resource, Spec, State
 from gpucloud.providers.aws import preflight, resources
 from gpucloud.providers.aws.clients import Clients
 from gpucloud.providers.aws.describe import LIVING, Filters, machine_from, tagged, to_aws, where
@@ -33,6 +34,7 @@ class AwsProvider:
     """See `gpucloud.providers.base.Provider`. Machines are looked for in `region` and in `regions`."""
 
     name = "aws"
+    guest_ends_billing = True
 
     def __init__(
         self, settings: AwsSettings, region: str, regions: Sequence[str] = (), waiter: Waiter | None = None
@@ -179,6 +181,9 @@ class AwsProvider:
         machine = self._living(machine_id)
         with translated(f"tag {machine.name}"):
             self._clients.ec2(machine.region).create_tags(Resources=[machine_id], Tags=to_aws(tags))
+
+    def expire_at(self, machine_id: str, end: datetime) -> None:
+        self.set_tags(machine_id, {TAG_EXPIRES: end.isoformat()})
 
     def console(self, machine_id: str) -> str:
         machine = self.get(machine_id)
