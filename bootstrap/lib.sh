@@ -48,10 +48,30 @@ request_reboot() {
     exit 0
 }
 
+# Seconds that another program may have apt to itself.
+APT_WAIT=600
+
+# wait_for_lists: until nobody else renews the package lists, such as a cloud's agent. apt's own DPkg::Lock::Timeout is
+# for dpkg's lock alone: `apt-get update` gives up at once (apt 2.6).
+wait_for_lists() {
+    python3 - "$ROOT/var/lib/apt/lists/lock" "$APT_WAIT" <<'PYTHON'
+import fcntl, os, signal, sys
+path, seconds = sys.argv[1], int(sys.argv[2])
+if os.path.exists(path):
+    signal.alarm(seconds)
+    with open(path, "a") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+PYTHON
+}
+
 # apt_get ARGS: apt-get that asks nothing, waits for another apt to finish, and restarts no services on its own.
 apt_get() {
+    if [[ "$1" == update ]]; then
+        wait_for_lists || fail_for_now "the package lists cannot be renewed" \
+            "another program has held /var/lib/apt/lists/lock for $APT_WAIT s" "end it: \`fuser -v /var/lib/apt/lists/lock\` names it"
+    fi
     DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y --no-install-recommends \
-        -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
+        -o "DPkg::Lock::Timeout=$APT_WAIT" -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
         -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 

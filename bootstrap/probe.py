@@ -32,6 +32,7 @@ SMI_FIELDS = (
     "pcie.link.width.current,pcie.link.width.max,clocks_event_reasons.active,temperature.gpu,power.draw"
 )
 KERNEL_LINES = re.compile(r"NVRM|nvidia|nouveau|module verification|Lockdown|Loading of (unsigned )?module", re.I)
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 XID = re.compile(r"NVRM: Xid \((?P<bus>[^)]*)\): (?P<code>\d+),? ?(?P<text>.*)")
 
 TORCH_PROGRAM = r"""
@@ -204,11 +205,13 @@ def kernel():
 
 
 def secure_boot():
-    """`enabled` is None when the machine does not say: no EFI, or no mokutil."""
-    command = run(["mokutil", "--sb-state"])
-    state = command["stdout"] + command["stderr"]
-    known = {"SecureBoot enabled": True, "SecureBoot disabled": False}
-    return {"enabled": next((known[words] for words in known if words in state), None), "command": command}
+    """`enabled` is None on a machine without the firmware's variable: four bytes of attributes, then the value."""
+    try:
+        with open(SECURE_BOOT, "rb") as file:
+            value = file.read()
+    except OSError as error:
+        return {"enabled": None, "why": "%s: %s" % (SECURE_BOOT, error.strerror)}
+    return {"enabled": value[4:] == b"\x01"}
 
 
 def pci():

@@ -4,12 +4,12 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../kernel.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../kernel.sh"
 
 BRANCH="${GPUCLOUD_DRIVER_BRANCH:-580}"
 FLAVOUR="${GPUCLOUD_DRIVER_FLAVOUR:-open}"
 GSP="${GPUCLOUD_DRIVER_GSP:-on}"
-KERNEL="$(uname -r)"
-CLOUD="${KERNEL#*-*-}" # 6.8.0-1035-aws -> aws, which names the metapackage of the next kernels
 NVIDIA_VENDOR=0x10de
 MODULES=(nvidia nvidia-uvm nvidia-modeset)
 
@@ -31,6 +31,10 @@ fabricmanager_runs() {
     ! has_nvswitch || systemctl is-active --quiet nvidia-fabricmanager.service
 }
 
+driver_version() {
+    nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | sed -n 1p
+}
+
 userspace_version() {
     installed "nvidia-utils-$BRANCH*" | awk '{ sub(/-.*/, "", $2); print $2 }' | sed -n 1p
 }
@@ -39,7 +43,7 @@ userspace_version() {
 # image's maker has installed it.
 check() {
     local version
-    version="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | sed -n 1p)" || return 1
+    version="$(driver_version)" || return 1
     [[ -n "$version" ]] && module_loaded nvidia-uvm && fabricmanager_runs || return 1
     if [[ -n "$(installed 'nvidia-utils-*-server')" ]]; then
         [[ "${version%%.*}" == "$BRANCH" && "$version" == "$(userspace_version)" ]] &&
@@ -47,6 +51,34 @@ check() {
     else
         [[ "${version%%.*}" -ge "$BRANCH" ]]
     fi
+}
+
+# A driver that the image brought, from NVIDIA's own packages or installer: neither Ubuntu's, which apt can exchange for
+# another (their versions have 0ubuntu0), nor one that we compiled.
+is_of_the_image() {
+    local packages
+    # Those too that an interrupted run has left half installed.
+    packages="$(dpkg-query -W -f='${Package} ${Version}\n' 'nvidia-utils-*' 2>/dev/null || true)"
+    command -v nvidia-smi >/dev/null && [[ ! -e "$ROOT/etc/apt/sources.list.d/cuda.list" ]] &&
+        [[ ! "$packages" =~ -server" "[0-9]|-0ubuntu0\. ]]
+}
+
+# use_image_driver: load what the image brought, and name the cause where it does not work or is too old. Ubuntu's packages
+# cannot take its place: both have files of the same names.
+use_image_driver() {
+    local version
+    # Its errors go to stdout too.
+    if version="$(driver_version)" && [[ "${version%%.*}" -lt "$BRANCH" ]]; then
+        fail "the image's driver is $version, and branch $BRANCH is wanted" "Ubuntu's packages cannot take the place of a driver \
+that did not come with them" "set \`driver: ${version%%.*}\` in the profile, or choose an image without a driver"
+    fi
+    load_modules
+    put "$ROOT/etc/modules-load.d/gpucloud-nvidia.conf" < <(printf '%s\n' "${MODULES[@]}")
+    if has_nvswitch; then
+        systemctl enable --now nvidia-fabricmanager.service
+    fi
+    require_answer
+    write_cdi_spec
 }
 
 require_gpu() {
@@ -96,15 +128,6 @@ write_module_options() {
     put "$ROOT/etc/modules-load.d/gpucloud-nvidia.conf" < <(printf '%s\n' "${MODULES[@]}")
 }
 
-# module_packages SUFFIX: the modules for one kernel (SUFFIX is its release) or for the cloud's newest (SUFFIX aws).
-module_packages() {
-    if [[ "$FLAVOUR" == open ]]; then
-        echo "linux-modules-nvidia-$BRANCH-server-open-$1"
-    else
-        echo "linux-modules-nvidia-$BRANCH-server-$1"
-    fi
-}
-
 install_precompiled() {
     local packages=(
         "nvidia-headless-no-dkms-$BRANCH-server" "nvidia-utils-$BRANCH-server"
@@ -112,11 +135,6 @@ install_precompiled() {
         "$(module_packages "$KERNEL")" # and by its dependencies, where it is proprietary, its objects and signatures
     )
     apt_get install --allow-change-held-packages "${packages[@]}"
-}
-
-# candidate PACKAGE FIELD: what the archive's newest version of a package says.
-candidate() {
-    apt-cache show --no-all-versions "$1" | sed -n "s/^$2: //p" | sed -n 1p
 }
 
 # Ubuntu ends a branch by packages of its name that only pull in the next one: of that one's version, or of their own.
@@ -128,24 +146,6 @@ require_branch() {
         fail "driver branch $BRANCH cannot be installed" "Ubuntu's $package has become a name for branch $next" \
             "set \`driver: $next\` in the profile"
     fi
-}
-
-# The archive keeps only the newest userspace, and the modules of older kernels depend on the one that they were built
-# for: apt would call that "held broken packages". A newer kernel has the right modules.
-require_module_for_userspace() {
-    local common="nvidia-kernel-common-$BRANCH-server" module userspace
-    module="$(candidate "$(module_packages "$KERNEL")" Depends | sed -n "s/.*$common (>= \([^)]*\)).*/\1/p")"
-    userspace="$(candidate "nvidia-utils-$BRANCH-server" Version | cut -d- -f1)"
-    if [[ -n "$module" && "$module" != "$userspace" ]]; then
-        take_newer_kernel "$module" "$userspace"
-    fi
-}
-
-# take_newer_kernel MODULE USERSPACE: the versions that do not fit together.
-take_newer_kernel() {
-    apt_get install --allow-change-held-packages "linux-image-$CLOUD" "$(module_packages "$CLOUD")"
-    request_reboot "the module for kernel $KERNEL is version $1, the userspace is $2" \
-        "wait until Ubuntu has published modules of version $2, or choose another driver branch"
 }
 
 # NVIDIA's repository for this Ubuntu and machine, e.g. …/repos/ubuntu2204/x86_64.
@@ -162,9 +162,13 @@ cuda_url() {
 # A kernel that Ubuntu has no module for: compile one, from NVIDIA's own repository.
 install_dkms() {
     local what="no NVIDIA module for the running kernel $KERNEL" driver="cuda-drivers-$BRANCH" url
+    if secure_boot_is_on; then
+        fail "$what" "Ubuntu has no signed one of branch $BRANCH, and Secure Boot loads none that is compiled here" \
+            "$SECURE_BOOT_REMEDY"
+    fi
     if ! available "linux-headers-$KERNEL"; then
         fail "$what" "Ubuntu has no precompiled one of branch $BRANCH, and linux-headers-$KERNEL, which compiling needs, is missing" \
-            "boot a kernel that has one: install linux-image-$CLOUD, reboot, and run \`gpucloud up\` again"
+            "boot a kernel that has one: install linux-image-$(kernel_line), reboot, and run \`gpucloud up\` again"
     fi
     url="$(cuda_url)"
     add_repo cuda "$url/3bf863cc.pub" "$url /"
@@ -174,19 +178,6 @@ install_dkms() {
     fi
     apt_get install --allow-change-held-packages "linux-headers-$KERNEL" "$driver" ||
         fail "$what" "compiling one with DKMS failed" "read /var/lib/dkms/nvidia/*/build/make.log on the machine"
-}
-
-installed_module_version() {
-    modinfo -F version nvidia 2>/dev/null || true
-}
-
-# The proprietary modules accept any newer userspace package, which then refuses to work with them.
-require_same_version() {
-    local module userspace
-    module="$(installed_module_version)" userspace="$(userspace_version)"
-    if [[ -n "$userspace" && "$module" != "$userspace" ]]; then
-        take_newer_kernel "${module:-none}" "$userspace"
-    fi
 }
 
 remove_nouveau() {
@@ -200,17 +191,25 @@ remove_nouveau() {
 }
 
 load_modules() {
-    local module
+    local module said
     for module in "${MODULES[@]}"; do
-        modprobe "$module" || fail "the kernel module $module does not load" "$(kernel_reason)" \
-            "read \`dmesg\` on the machine; with Secure Boot only Ubuntu's signed modules load"
+        said="$(modprobe "$module" 2>&1)" || refuse_module "$module" "$said"
         module_loaded "$module" || fail "the kernel module $module is not loaded" \
             "modprobe reported success, but the kernel does not have it" "run \`modprobe -v $module\` and \`dmesg\` on the machine; reboot if they name no cause"
     done
 }
 
+# refuse_module NAME WORDS: what modprobe said of a module that does not load. EKEYREJECTED and ENOKEY are Secure Boot's.
+refuse_module() {
+    local what="the kernel module $1 does not load"
+    if [[ "$2" =~ "Key was rejected by service"|"Required key not available" ]]; then
+        fail "$what" "Secure Boot refuses it, because no key of the firmware's has signed it: $2" "$SECURE_BOOT_REMEDY"
+    fi
+    fail "$what" "$(kernel_reason "$2")" "read \`dmesg\` on the machine; with Secure Boot only Ubuntu's signed modules load"
+}
+
 kernel_reason() {
-    dmesg 2>/dev/null | grep -i -E 'nvrm|nvidia|lockdown' | tail -n 1 | grep . || echo "modprobe gives no reason"
+    dmesg 2>/dev/null | grep -i -E 'nvrm|nvidia|lockdown' | tail -n 1 | grep . || echo "${1:-modprobe gives no reason}"
 }
 
 # Whatever is loaded may be of another version or flavour, or have other options than what is installed now.
@@ -287,34 +286,14 @@ require_answer() {
     fail "the GPU does not answer" "nvidia-smi says: ${said//$'\n'/ }" "read \`dmesg\` on the machine"
 }
 
-# The next kernel gets its modules through a metapackage, or the headers to compile them with.
-prepare_next_kernel() {
-    local package
-    package="$(module_packages "$CLOUD")"
-    if [[ -n "$(installed 'nvidia-dkms*')" ]]; then
-        package="linux-headers-$CLOUD"
-    fi
-    if available "$package"; then
-        apt_get install --allow-change-held-packages "$package"
-    else
-        echo "there is no package $package, so a newer kernel would come without a module; this one is held"
-    fi
-}
-
-# Kernel and driver stay as they are until somebody changes both together.
-hold_kernel_and_driver() {
-    local held
-    mapfile -t held < <(installed "linux-$CLOUD" "linux-image-$CLOUD" "linux-headers-$CLOUD" "linux-image-$KERNEL" \
-        "nvidia-*-$BRANCH*" "libnvidia-*-$BRANCH*" "linux-*-nvidia-*" | cut -d' ' -f1)
-    if ((${#held[@]})); then
-        apt-mark hold "${held[@]}"
-    fi
-}
-
 main() {
     require_gpu
     if check; then
         echo "a working driver is installed"
+        return
+    fi
+    if is_of_the_image; then
+        use_image_driver
         return
     fi
     require_known_switches

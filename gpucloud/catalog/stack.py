@@ -1,7 +1,7 @@
 """Which driver and which torch a GPU gets: one table and one pure function.
 
 Sources, read 2026-11: NVIDIA's data-centre driver and CUDA release notes (branches, minimum drivers), the sm lists
-inside the PyPI x86_64 wheels of torch, AWS's and Azure's GPU driver pages (GRID, GSP).
+inside the PyPI x86_64 wheels of torch, AWS's and Azure's GPU driver pages (GRID, GSP), Azure/azhpc-images (hpc).
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ _FIRST_OPEN = 515
 _ONLY_OPEN = 615
 """From this branch on NVIDIA publishes the open module alone, which needs the GPU's own firmware (Ubuntu archive,
 2026-11)."""
-_IMAGE_BRANCH = {"dlami": 595}
-_PLAIN_IMAGES = ("ubuntu-22.04", "ubuntu-24.04")
+_IMAGE_BRANCH = {"dlami": 595, "hpc": 580}
+"""Of the images that bring a driver: the open module, or for GPUs that it does not know a variant of the image."""
+_WITHOUT_TORCH = ("ubuntu-22.04", "ubuntu-24.04", "hpc")
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,7 @@ def choose(wanted: InstanceType, *, image: str = "ubuntu-22.04", driver: str = "
     """
     row = _row(wanted)
     branch = _branch(wanted, row, image, driver)
-    flavour, gsp = (row.flavour, row.gsp) if image not in _IMAGE_BRANCH else ("open", True)
-    if flavour == "open" and branch < _FIRST_OPEN:
-        flavour = "proprietary"
-    if flavour == "proprietary" and branch >= _ONLY_OPEN:
-        flavour, gsp = "open", True
+    flavour, gsp = _module(row, branch, image)
     build = _torch(wanted, branch, image, torch)
     return Stack(
         gpu=wanted.gpu.name,
@@ -150,6 +147,17 @@ def _row(wanted: InstanceType) -> _Driver:
     raise ConfigError(f"no driver and torch for {wanted.name}", why, "`gpucloud types` lists what can be had")
 
 
+def _module(row: _Driver, branch: int, image: str) -> tuple[str, bool]:
+    """The kernel module's flavour, and whether it uses the GPU's firmware."""
+    if row.flavour == "grid":
+        return row.flavour, row.gsp
+    if branch < _FIRST_OPEN:
+        return "proprietary", row.gsp
+    if branch >= _ONLY_OPEN or (image in _IMAGE_BRANCH and row.newest is None):
+        return "open", True
+    return row.flavour, row.gsp
+
+
 def _branch(wanted: InstanceType, row: _Driver, image: str, asked: str) -> int:
     """The driver branch: the image's, the one asked for, or the table's."""
     known = ", ".join(str(branch) for branch in BRANCHES)
@@ -173,10 +181,11 @@ def _other(image: str) -> str:
 def _torch(wanted: InstanceType, branch: int, image: str, asked: str) -> _Build | None:
     """The build of torch, None where the image has to bring it. PyPI's arm64 builds lack the GPUs that clouds have."""
     if wanted.cpu_arch == "arm64":
-        if image not in _PLAIN_IMAGES and not asked:
+        if image not in _WITHOUT_TORCH and not asked:
             return None
         why = f"no arm64 build of torch is known to run on a {wanted.gpu.name} (sm_{_sm(wanted)})"
-        raise ConfigError(f"no torch for {wanted.name}", why, "use an image that brings it, such as `--image dlami`")
+        example = "`--image dlami`" if wanted.cloud == "aws" else "one of your own"
+        raise ConfigError(f"no torch for {wanted.name}", why, f"use an image that brings it, such as {example}")
     builds = _asked_for(asked) if asked else _BUILDS
     reasons = [_why_not(build, wanted, branch) for build in builds]
     for build, reason in zip(builds, reasons, strict=True):

@@ -34,7 +34,7 @@ class InstanceType:
 
     `memory_mib` is MiB as the cloud's API or size page states it, `memory_gb` the GB it is sold as; `ram_gib` is GiB.
     `quota` and `quota_spot` are an AWS quota code or an Azure quota family. `status` is `current`, `retired` or
-    `unclear`; `successor` the family that we would take instead of a retired one.
+    `unclear`; `successor` the family that we would take instead of a retired or refused one.
     """
 
     name: str
@@ -130,17 +130,23 @@ def cloud_of(name: str) -> str:
 
 GRID_FAMILIES = frozenset({"g6f", "gr6f", "NVadsA10_v5", "NCads_A10_v4", "NC_RTXPRO6000BSE_v6"})
 """Families whose GPUs are virtual (vGPU): they reject the CUDA drivers, and the clouds hand out GRID ones."""
+_NOT_MADE = {
+    **dict.fromkeys(
+        GRID_FAMILIES, "its GPU is a virtual one, which needs NVIDIA's GRID driver; gpucloud does not install that yet"
+    ),
+    # Its images have kernels of their own (azure-fde), and its GPU works only once the guest has declared it ready.
+    "NCCads_H100_v5": "it is a confidential machine, which needs an image of its own; gpucloud does not make those yet",
+}
 
 
 def refusal(wanted: InstanceType) -> Problem | None:
     """Why gpucloud does not make a machine of this type; None if it does."""
     if wanted.gpu.vendor != "nvidia":
-        why = f"its {wanted.gpu.name} is an AMD GPU: no CUDA"
-        return Problem(f"{wanted.name} is not supported", why, _instead(wanted))
+        amd = f"its {wanted.gpu.name} is an AMD GPU: no CUDA"
+        return Problem(f"{wanted.name} is not supported", amd, _instead(wanted))
     if wanted.status == "retired":
         return Problem(f"{wanted.name} is retired", wanted.note, _instead(wanted))
-    if wanted.family in GRID_FAMILIES:
-        why = "its GPU is a virtual one, which needs NVIDIA's GRID driver; gpucloud does not install that yet"
+    if why := _NOT_MADE.get(wanted.family):
         return Problem(f"{wanted.name} is not supported", why, _instead(wanted))
     return None
 
@@ -179,6 +185,17 @@ def is_known_in(wanted: InstanceType, region: str) -> bool:
 def regions_of(wanted: InstanceType) -> list[str]:
     """The regions in which the type is known to be had, in the order of the table."""
     return [region for name, region in _offers() if name == wanted.name and is_known_in(wanted, region)]
+
+
+@cache
+def _clouds() -> Mapping[str, str]:
+    known = every()
+    return {region: known[name.lower()].cloud for name, region in _offers()}
+
+
+def cloud_of_region(name: str) -> str:
+    """`aws` or `azure`: whose region that is, in any case; empty for one where the catalogue knows no type."""
+    return _clouds().get(name.lower(), "")
 
 
 def search(

@@ -54,8 +54,9 @@ load() {
     mkdir -p "$modules/${1//-/_}"
     echo live >"$modules/${1//-/_}/initstate"
     if [[ $1 == nvidia ]]; then
-        if fault version-mismatch; then echo 580.1.1; else version_in nvidia-utils-580-server installed | sed 's/-.*//'; fi \
-            >"$modules/nvidia/version"
+        if fault version-mismatch; then echo 580.1.1
+        elif [[ -s "$WORLD/prebuilt" ]]; then cat "$WORLD/prebuilt"
+        else version_in nvidia-utils-580-server installed | sed 's/-.*//'; fi >"$modules/nvidia/version"
     fi
 }
 
@@ -81,7 +82,11 @@ dpkg-query)
     done <"$WORLD/installed"
     ;;
 uname) cat "$WORLD/kernel" ;;
-modprobe) record "$@" && load "$1" ;;
+modprobe)
+    record "$@"
+    if fault key-rejected; then echo "modprobe: ERROR: could not insert '$1': Key was rejected by service" >&2 && exit 1; fi
+    load "$1"
+    ;;
 rmmod) record "$@" && ! fault "$1-in-use" && rm -r "${modules:?}/${1//-/_}" ;;
 modinfo) if [[ -e "$WORLD/module-version" ]]; then cat "$WORLD/module-version"; else version_in nvidia-utils-580-server installed | sed 's/-.*//'; fi ;;
 dmesg) if fault gsp-xid; then echo "NVRM: Xid (PCI:0000:00:1e): 119, pid=1, Timeout waiting for RPC from GSP"; fi ;;

@@ -76,8 +76,7 @@ def test_without_a_driver_the_cdi_description_is_left_to_the_driver_stage(world:
 
 
 def test_with_a_driver_it_writes_the_cdi_description(world: World) -> None:
-    world.write("prebuilt", "")
-    world.loaded("nvidia")
+    world.image_driver("580.95.05", "nvidia")
 
     world.stage("docker")
 

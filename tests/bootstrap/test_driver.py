@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.world import World, free_of
-
-KERNEL = "6.8.0-1035-aws"
-FULL = "580.95.05-0ubuntu0.22.04.2"
+from tests.bootstrap.world import KERNEL, World, failure, free_of, module, stocked, userspace
 
 
 def families() -> list[tuple[str, str, str, str, str]]:
@@ -32,34 +28,9 @@ def families() -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def module(flavour: str, kernel: str, branch: str = "580") -> str:
-    return f"linux-modules-nvidia-{branch}-server{'-open' * (flavour == 'open')}-{kernel}"
-
-
-def userspace(branch: str = "580") -> list[str]:
-    stems = ("nvidia-headless-no-dkms", "nvidia-utils", "libnvidia-decode", "libnvidia-encode")
-    return [f"{stem}-{branch}-server" for stem in stems]
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return stocked(World(tmp_path / "machine"))
-
-
-def stocked(world: World, branch: str = "580", version: str = FULL) -> World:
-    """An Ubuntu archive with a driver branch for the running kernel, in both flavours."""
-    world.archive(*userspace(branch), version=version)
-    for flavour in ("open", "proprietary"):
-        world.archive(module(flavour, KERNEL, branch), version="6.8.0-1035.37")
-        world.archive(module(flavour, "aws", branch), version="6.8.0-1035.37")
-    world.archive("linux-image-aws", version="6.8.0-1035.37")
-    return world
-
-
-def failure(world: World) -> dict[str, str]:
-    document: dict[str, str] = json.loads((world.folder / "failure").read_text())
-    assert all(document[key] for key in ("what", "why", "remedy"))
-    return document
 
 
 @pytest.mark.parametrize(
@@ -159,16 +130,6 @@ def test_a_branch_that_ubuntu_has_ended_under_its_own_version_is_refused(world: 
 
     assert world.stage("driver", GPUCLOUD_DRIVER_BRANCH="570").returncode == 1
     assert failure(world)["remedy"] == "set `driver: 580` in the profile"
-    assert world.calls() == []
-
-
-def test_a_working_newer_driver_of_the_image_is_left_alone(world: World) -> None:
-    world.gpu("0x1eb8")
-    world.write("prebuilt", "")
-    world.loaded("nvidia", "595.58.03")
-    world.loaded("nvidia_uvm")
-
-    assert world.stage("driver").returncode == 0
     assert world.calls() == []
 
 

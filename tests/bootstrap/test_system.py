@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from gpucloud.waiting import Waiter
 from tests.bootstrap.world import World
 
 
@@ -42,6 +45,23 @@ def test_an_image_without_cloud_init_needs_no_wait(world: World) -> None:
     (world.bin / "cloud-init").unlink()
 
     assert world.stage("system").returncode == 0
+
+
+def test_it_waits_until_nobody_else_renews_the_package_lists(world: World) -> None:
+    """apt itself does not: `apt-get update` gives up at once on this lock."""
+    place = world.file("var/lib/apt/lists/lock", "")
+    with place.open("a") as lock, ThreadPoolExecutor() as pool:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        running = pool.submit(world.stage, "system")
+        waits = f":{place.stat().st_ino} "
+        assert Waiter(first=0.02).until(
+            lambda: any("->" in line and waits in line for line in Path("/proc/locks").read_text().splitlines()), 20
+        )
+        assert "apt-get update" not in world.calls()
+        fcntl.lockf(lock, fcntl.LOCK_UN)
+
+        assert running.result().returncode == 0
+        assert "apt-get update" in world.calls()
 
 
 def test_the_check_passes_once_it_has_run(world: World) -> None:

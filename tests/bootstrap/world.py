@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,9 +11,11 @@ from pathlib import Path
 
 from tests.bootstrap.conftest import SOURCE
 
+KERNEL = "6.8.0-1035-aws"
+FULL = "580.95.05-0ubuntu0.22.04.2"
 FAKES = [
     *("apt-get", "apt-cache", "apt-mark", "dpkg", "dpkg-query", "uname", "modprobe", "rmmod", "modinfo", "dmesg"),
-    *("systemctl", "update-initramfs", "cloud-init", "usermod", "getent", "id", "nvidia-smi"),
+    *("systemctl", "update-initramfs", "cloud-init", "usermod", "getent", "id"),
 ]
 TOOLS = [
     *(
@@ -28,6 +31,7 @@ TOOLS = [
         "grep",
         "mkdir",
         "mv",
+        "od",
         "rm",
         "sed",
         "sort",
@@ -37,6 +41,8 @@ TOOLS = [
 BROUGHT = {
     "docker-ce-cli": ["docker"],
     "nvidia-container-toolkit-base": ["nvidia-ctk", "nvidia-container-runtime"],
+    "nvidia-open-580": ["nvidia-smi"],
+    **{f"nvidia-utils-{branch}-server": ["nvidia-smi"] for branch in (470, 535, 570, 580, 615)},
 }
 TOOLKIT = [
     "nvidia-container-toolkit",
@@ -49,7 +55,7 @@ TOOLKIT = [
 class World:
     """`kernel` is what it runs, `gpus` are PCI device ids, `archive` maps package to version."""
 
-    def __init__(self, folder: Path, kernel: str = "6.8.0-1035-aws", architecture: str = "amd64") -> None:
+    def __init__(self, folder: Path, kernel: str = KERNEL, architecture: str = "amd64") -> None:
         self.folder, self.root, self.bin = folder, folder / "root", folder / "bin"
         self.bin.mkdir(parents=True)
         for tool in TOOLS:
@@ -86,6 +92,18 @@ class World:
         slot = f"sys/bus/pci/devices/0000:00:{device[2:4]}.0"
         for name, text in (("vendor", vendor), ("device", device), ("class", kind)):
             self.file(f"{slot}/{name}", text + "\n")
+
+    def secure_boot(self, on: bool) -> None:
+        """The firmware's variable: four bytes of attributes, one that says it."""
+        variable = self.file("sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", "")
+        variable.write_bytes(bytes([6, 0, 0, 0, on]))
+
+    def image_driver(self, version: str, *modules: str) -> None:
+        """A driver that no package of Ubuntu brought, with these of its modules loaded."""
+        self.fake("nvidia-smi")
+        self.write("prebuilt", version)
+        for module in modules:
+            self.loaded(module, version)
 
     def loaded(self, module: str, version: str = "") -> None:
         """A module that is in the kernel already."""
@@ -133,3 +151,30 @@ def free_of(calls: list[str], *starts: str) -> bool:
 
 def is_executable(path: Path) -> bool:
     return os.access(path, os.X_OK)
+
+
+def module(flavour: str, kernel: str, branch: str = "580") -> str:
+    return f"linux-modules-nvidia-{branch}-server{'-open' * (flavour == 'open')}-{kernel}"
+
+
+def userspace(branch: str = "580") -> list[str]:
+    stems = ("nvidia-headless-no-dkms", "nvidia-utils", "libnvidia-decode", "libnvidia-encode")
+    return [f"{stem}-{branch}-server" for stem in stems]
+
+
+def stocked(
+    world: World, branch: str = "580", version: str = FULL, kernel: str = KERNEL, lines: tuple[str, ...] = ("aws",)
+) -> World:
+    """An Ubuntu archive with a driver branch for the running kernel, in both flavours, and for these kernel lines."""
+    world.archive(*userspace(branch), version=version)
+    for flavour in ("open", "proprietary"):
+        for suffix in (kernel, *lines):
+            world.archive(module(flavour, suffix, branch), version="6.8.0-1035.37")
+    world.archive(*(f"linux-image-{line}" for line in lines), version="6.8.0-1035.37")
+    return world
+
+
+def failure(world: World) -> dict[str, str]:
+    document: dict[str, str] = json.loads((world.folder / "failure").read_text())
+    assert all(document[key] for key in ("what", "why", "remedy"))
+    return document

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gpucloud.catalog.types import Price, every, find, is_known_in, price
+import pytest
+
+from gpucloud.catalog.types import REFERENCE_REGION, Price, cloud_of_region, every, find, is_known_in, price, regions_of
 
 
 def test_a_price_has_its_date_and_region() -> None:
@@ -34,3 +36,19 @@ def test_every_price_is_positive_and_dated() -> None:
     known = [each for each in found if each]
     assert len(known) > 150
     assert all(each.usd > 0 and each.as_of for each in known)
+
+
+@pytest.mark.parametrize(
+    ("region", "cloud"),
+    [("us-east-1", "aws"), ("eastus", "azure"), ("EastUS2", "azure"), ("nowhere-1", ""), ("eastus-1", ""), ("", "")],
+)
+def test_a_region_tells_its_cloud(region: str, cloud: str) -> None:
+    assert cloud_of_region(region) == cloud
+
+
+def test_every_region_belongs_to_the_cloud_of_its_types() -> None:
+    for each in every().values():
+        assert {cloud_of_region(region) for region in regions_of(each)} <= {each.cloud}
+    assert {cloud: cloud_of_region(region) for cloud, region in REFERENCE_REGION.items()} == {
+        cloud: cloud for cloud in REFERENCE_REGION
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpucloud.catalog.stack import choose, default_image
-from gpucloud.catalog.types import InstanceType, every, find
+from gpucloud.catalog.types import InstanceType, every, find, refusal
 from gpucloud.errors import ConfigError
 
 TABLE = [
@@ -45,6 +45,48 @@ def test_row(name: str, flavour: str, branch: str, gsp: bool, torch: str, cuda: 
     assert stack.torch_index == ""
 
 
+AZURE = {
+    # family: what a current type of it gets, or why it is refused
+    "NCasT4_v3": ("open", "580", "2.15.0"),
+    "NC_A100_v4": ("open", "580", "2.15.0"),
+    "NDasrA100_v4": ("open", "580", "2.15.0"),
+    "NDm_A100_v4": ("open", "580", "2.15.0"),
+    "NCads_H100_v5": ("open", "580", "2.15.0"),
+    "NCCads_H100_v5": "confidential machine",
+    "ND_H100_v5": ("open", "580", "2.15.0"),
+    "ND_H200_v5": ("open", "580", "2.15.0"),
+    "NDv2": ("proprietary", "580", "2.10.0"),
+    "NVadsA10_v5": "GRID driver",
+    "NC_RTXPRO6000BSE_v6": "GRID driver",
+    "ND_GB200_v6": "no arm64 build of torch",
+    "ND_GB300_v6": "no arm64 build of torch",
+    "ND_MI300X_v5": "AMD GPU",
+    "NGads_V620_v1": "AMD GPU",
+    "NVadsV710_v5": "AMD GPU",
+}
+CURRENT = [each for each in every().values() if each.cloud == "azure" and each.status == "current"]
+
+
+@pytest.mark.parametrize("each", CURRENT, ids=lambda each: each.name)
+def test_every_current_type_of_azure_gets_a_stack_or_a_reason(each: InstanceType) -> None:
+    expected = AZURE[each.family]
+    if isinstance(expected, str):
+        assert expected in reason(each)
+    else:
+        stack = choose(each)
+        assert refusal(each) is None
+        assert (stack.flavour, stack.branch, stack.torch) == expected
+        assert stack.gsp  # its firmware is switched off on AWS's g4dn, g5 and g5g alone
+
+
+def reason(each: InstanceType) -> str:
+    if refused := refusal(each):
+        return refused.why
+    with pytest.raises(ConfigError) as caught:
+        choose(each)
+    return caught.value.why
+
+
 def test_a_stack_says_what_its_torch_needs() -> None:
     stack = choose(find("g4dn.xlarge"))
     assert (stack.min_driver, stack.python, stack.driver_cuda) == ("580", ">=3.11,<3.14", "13.0")
@@ -82,6 +124,41 @@ def test_the_dlami_keeps_its_own_driver() -> None:
     assert (stack.flavour, stack.branch, stack.gsp, stack.torch) == ("open", "595", True, "2.15.0")
     with pytest.raises(ConfigError, match="brings its own"):
         choose(find("g4dn.xlarge"), image="dlami", driver="580")
+
+
+@pytest.mark.parametrize(
+    ("name", "flavour", "torch"),
+    [
+        ("Standard_NC4as_T4_v3", "open", "2.15.0"),
+        ("Standard_NC40ads_H100_v5", "open", "2.15.0"),
+        ("Standard_ND40rs_v2", "proprietary", "2.10.0"),
+    ],
+)
+def test_the_hpc_image_keeps_its_own_driver_and_gets_torch(name: str, flavour: str, torch: str) -> None:
+    stack = choose(find(name), image="hpc")
+    assert (stack.flavour, stack.branch, stack.gsp, stack.torch) == (flavour, "580", True, torch)
+    with pytest.raises(ConfigError, match="the image hpc brings its own"):
+        choose(find(name), image="hpc", driver="595")
+
+
+@pytest.mark.parametrize(
+    "image", ["Canonical:ubuntu-24_04-lts:server:latest", "/subscriptions/s/resourceGroups/g/providers/x", "ami-1"]
+)
+def test_of_an_image_by_its_id_nothing_is_assumed(image: str) -> None:
+    wanted = find("Standard_NC4as_T4_v3")
+    assert choose(wanted, image=image) == choose(wanted)
+
+
+def test_an_image_does_not_change_what_a_virtual_gpu_needs() -> None:
+    for image in ("dlami", "hpc"):
+        assert choose(find("Standard_NV36ads_A10_v5"), image=image).flavour == "grid"
+
+
+@pytest.mark.parametrize("image", ["ubuntu-22.04", "hpc"])
+def test_azures_arm_types_need_an_image_of_ones_own(image: str) -> None:
+    with pytest.raises(ConfigError, match="no arm64 build of torch") as caught:
+        choose(find("Standard_ND128isr_NDR_GB200_v6"), image=image)
+    assert "dlami" not in caught.value.remedy
 
 
 def test_without_a_wish_arm_types_get_the_image_that_drives_them() -> None:

@@ -69,20 +69,44 @@ def test_a_retired_type_says_so_and_names_a_current_successor() -> None:
 
 
 def test_every_successor_is_a_family_with_current_types() -> None:
-    families = {each.family for each in NVIDIA if each.status == "current"}
+    families = {each.family for each in NVIDIA if each.status == "current" and each.family not in types.GRID_FAMILIES}
     assert {each.successor for each in types.every().values() if each.successor} <= families
 
 
 def test_current_types_are_not_refused() -> None:
-    plain = [each for each in NVIDIA if each.status == "current" and each.family not in types.GRID_FAMILIES]
+    special = types.GRID_FAMILIES | {"NCCads_H100_v5"}
+    plain = [each for each in NVIDIA if each.status == "current" and each.family not in special]
     assert [each.name for each in plain if types.refusal(each)] == []
 
 
-@pytest.mark.parametrize("name", ["g6f.large", "Standard_NV36ads_A10_v5"])
-def test_virtual_gpus_are_refused_with_the_reason(name: str) -> None:
-    refused = types.refusal(types.find(name))
+def test_a_confidential_type_is_refused_and_its_plain_sister_named() -> None:
+    refused = types.refusal(types.find("Standard_NCC40ads_H100_v5"))
+    assert refused is not None and "confidential" in refused.why
+    assert refused.remedy == "take NCads_H100_v5, for instance Standard_NC40ads_H100_v5"
+
+
+GRID = [each for each in types.every().values() if each.family in types.GRID_FAMILIES]
+
+
+@pytest.mark.parametrize("each", GRID, ids=lambda each: each.name)
+def test_every_type_with_a_virtual_gpu_is_refused_and_another_named(each: types.InstanceType) -> None:
+    refused = types.refusal(each)
     assert refused is not None
-    assert "GRID driver" in refused.why
+    assert "GRID driver" in refused.why or each.status == "retired"
+    assert refused.remedy.startswith("take ")
+
+
+def test_the_families_with_virtual_gpus_are_these() -> None:
+    assert {each.family for each in GRID} == types.GRID_FAMILIES
+    shares = {each.family for each in NVIDIA if each.count and each.count < 1}
+    assert shares <= types.GRID_FAMILIES
+
+
+def test_every_retired_type_of_azure_names_its_successor() -> None:
+    retired = [each for each in NVIDIA if each.cloud == "azure" and each.status == "retired"]
+    refused = {each.name: types.refusal(each) for each in retired}
+    assert len(retired) == 31
+    assert [name for name, problem in refused.items() if problem is None or "for instance" not in problem.remedy] == []
 
 
 def test_a_search_for_the_cheapest_offers_no_virtual_gpu() -> None:

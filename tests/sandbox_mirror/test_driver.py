@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.sandbox_mirror.machines import T4, SimulatedMachine
+from gpucloud.sandbox.mirror.ubuntu import module_files
+from tests.sandbox_mirror.machines import KERNEL, T4, SimulatedMachine
 
 pytestmark = pytest.mark.slow  # each test starts processes of its own
 
@@ -157,6 +158,35 @@ def test_a_driver_that_does_not_fit_the_gpu_is_refused(
     guest.install_driver(version, tail)
     assert guest.run("modprobe", "nvidia").returncode == 1
     assert words in guest.run("dmesg").stdout
+
+
+def test_with_secure_boot_an_unsigned_module_is_rejected(machine: Make) -> None:
+    guest = machine(secure_boot=True)
+    for name, text in module_files(f"/lib/modules/{KERNEL}/updates/dkms", "580.95.05", "").items():
+        guest.write(name, text)
+    result = guest.run("modprobe", "nvidia")
+    assert result.stderr == "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service\n"
+    assert "Loading of unsigned module is rejected" in guest.run("dmesg").stdout
+
+
+def test_with_secure_boot_ubuntus_signed_module_loads(machine: Make) -> None:
+    guest = machine(secure_boot=True)
+    guest.install_driver()
+    guest.boot()
+    assert loaded(guest) == ["nvidia_uvm", "nvidia"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ({}, 1, "EFI variables are not supported on this system\n"),
+        ({"secure_boot": True}, 0, "SecureBoot enabled\n"),
+        ({"secure_boot": False}, 0, "SecureBoot disabled\n"),
+    ],
+)
+def test_mokutil_says_what_the_firmware_does(machine: Make, given: dict[str, bool], code: int, words: str) -> None:
+    result = machine(**given).run("mokutil", "--sb-state")
+    assert (result.returncode, result.stdout + result.stderr) == (code, words)
 
 
 def test_turning_the_gsp_firmware_off_shows_in_the_parameters(machine: Make) -> None:

@@ -67,13 +67,33 @@ def test_every_simulated_package_says_so(mirror: Mirror) -> None:
         assert all(entry["Description"].startswith("[simulated]") for entry in found.values())
 
 
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
 @pytest.mark.parametrize("branch", ["470", "535", "570", "580", "595"])
-def test_every_branch_has_modules_for_the_running_and_the_newest_kernel(mirror_url: str, branch: str) -> None:
+def test_every_branch_has_modules_for_the_running_and_the_newest_kernel(
+    mirror_url: str, branch: str, cloud: str
+) -> None:
     found = stanzas(get(f"{mirror_url}/ubuntu/dists/jammy/main/binary-amd64/Packages"))
     stem = f"linux-modules-nvidia-{branch}-server"
-    assert {f"{stem}-6.8.0-1035-aws", f"{stem}-6.8.0-1036-aws", f"{stem}-aws"} <= set(found)
-    assert (f"{stem}-open-6.8.0-1035-aws" in found) is (branch != "470")
-    assert f"linux-modules-nvidia-{branch}-server-6.8.0-1036-aws" in found[f"{stem}-aws"]["Depends"]
+    assert {f"{stem}-6.8.0-1035-{cloud}", f"{stem}-6.8.0-1036-{cloud}", f"{stem}-{cloud}"} <= set(found)
+    assert (f"{stem}-open-6.8.0-1035-{cloud}" in found) is (branch != "470")
+    for line in (cloud, f"{cloud}-6.8"):
+        assert f"linux-modules-nvidia-{branch}-server-6.8.0-1036-{cloud}" in found[f"{stem}-{line}"]["Depends"]
+
+
+@pytest.mark.parametrize(
+    ("codename", "versions"),
+    [
+        ("jammy", {"aws": "6.8.0-1036.38~22.04.1", "azure": "6.8.0-1036.41~22.04.1"}),
+        ("noble", {"aws": "6.8.0-1036.38", "azure": "6.8.0-1036.41"}),
+    ],
+)
+def test_the_metapackages_of_a_kernel_have_its_version(
+    mirror_url: str, codename: str, versions: dict[str, str]
+) -> None:
+    found = stanzas(get(f"{mirror_url}/ubuntu/dists/{codename}/main/binary-amd64/Packages"))
+    for cloud, version in versions.items():
+        for name in (f"linux-{cloud}", f"linux-image-{cloud}-6.8", f"linux-image-6.8.0-1036-{cloud}"):
+            assert found[name]["Version"] == version
 
 
 def test_noble_has_its_own_versions(mirror_url: str) -> None:

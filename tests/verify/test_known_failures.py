@@ -50,6 +50,12 @@ FAILURES = {
         "Secure Boot refuses the unsigned",
         f"linux-modules-nvidia-580-server-{K}",
     ),
+    "secure-boot-unknown-key": (
+        "t4",
+        Layer.MODULE,
+        "whose signer the firmware does not know (t4 Secure Boot Module Signature key)",
+        "az vm update -g GROUP -n NAME --enable-secure-boot false",
+    ),
     "module-not-loaded": ("t4", Layer.MODULE, "nothing loaded it", "modprobe nvidia"),
     "module-refuses-gpu": ("t4", Layer.MODULE, "open module flavour does not drive it", f"nvidia-580-server-{K}"),
     "version-mismatch": (
@@ -82,7 +88,13 @@ FAILURES = {
     "image-cannot-be-pulled": ("t4", Layer.CONTAINER, "ubuntu:22.04 cannot be pulled", "docker login"),
     "uncorrected-ecc-errors": ("t4", Layer.HEALTH, "2 since the driver was loaded", "--gpu-reset"),
 }
-HEALTHY = {"ok-t4-g4dn": "t4", "ok-a10g-g5": "a10g", "ok-a100x8-p4d": "a100", "ok-h200-deep": "h200"}
+HEALTHY = {
+    "ok-t4-g4dn": "t4",
+    "ok-t4-nc4as": "t4",
+    "ok-a10g-g5": "a10g",
+    "ok-a100x8-p4d": "a100",
+    "ok-h200-deep": "h200",
+}
 WARNED = {"pending-kernel-without-module": "t4", "slow-gpu-deep": "h200"}
 
 

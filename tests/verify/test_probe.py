@@ -102,7 +102,6 @@ def fakes(tmp_path: Path) -> Iterator[Path]:
     """A folder of small commands that answer as a healthy T4 machine's."""
     fake(tmp_path, "nvidia-smi", f"echo '{T4}'")
     fake(tmp_path, "modinfo", 'case "$2" in version) echo 580.95.05;; license) echo NVIDIA;; esac')
-    fake(tmp_path, "mokutil", "echo SecureBoot disabled")
     fake(tmp_path, "apt-mark", "echo nvidia-utils-580-server")
     fake(tmp_path, "nvidia-ctk", "echo NVIDIA Container Toolkit CLI version 1.18.0")
     fake(tmp_path, "dmesg", "echo '[   95.4] NVRM: Xid (PCI:0000:00:1e): 31, pid=7, name=python, MMU Fault'")
@@ -140,7 +139,6 @@ def test_it_reads_what_the_commands_of_a_healthy_machine_say(fakes: Path) -> Non
     (gpu,) = facts["smi"]["gpus"]
     assert (gpu["name"], gpu["memory.total"], gpu["clocks_event_reasons.active"]) == ("Tesla T4", "15360", "0x1")
     assert (facts["module"]["modinfo"]["stdout"], facts["module"]["licence"]) == ("580.95.05", "NVIDIA")
-    assert facts["secure_boot"]["enabled"] is False
     assert facts["holds"]["stdout"] == "nvidia-utils-580-server"
     assert (facts["torch"]["installed"], facts["torch"]["version"]) == (True, "2.15.0")
     assert (facts["container"]["pull"]["rc"], facts["container"]["run"]["stdout"]) == (0, "GPU 0: Tesla T4")
@@ -215,6 +213,17 @@ def test_a_command_that_does_not_answer_is_killed_with_its_children(module: Any,
     assert (ended["rc"], ended["stderr"]) == (124, "sh: no answer within 0.5 s")
     stat = Path(f"/proc/{pidfile.read_text().strip()}/stat")
     assert Waiter(first=0.01).until(lambda: not stat.exists() or stat.read_text().split()[2] == "Z", timeout=5)
+
+
+@pytest.mark.parametrize(("value", "enabled"), [(b"\x06\0\0\0\x01", True), (b"\x06\0\0\0\0", False), (None, None)])
+def test_secure_boot_is_what_the_firmwares_variable_says(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: bytes | None, enabled: bool | None
+) -> None:
+    variable = tmp_path / "SecureBoot"
+    monkeypatch.setattr(module, "SECURE_BOOT", str(variable))
+    if value is not None:
+        variable.write_bytes(value)
+    assert module.secure_boot()["enabled"] is enabled
 
 
 def test_the_newest_kernel_in_boot_is_the_pending_one(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:

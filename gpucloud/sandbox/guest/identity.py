@@ -17,14 +17,14 @@ BOOT_PROGRAM = "/usr/lib/gpucloud-sim/bin/boot"
 Files = dict[str, tuple[str, int]]
 
 
-def hostname(address: str) -> str:
-    """EC2's name for a private address."""
-    return "ip-" + address.replace(".", "-")
+def hostname(hardware: Mapping[str, Any], address: str) -> str:
+    """The name that the cloud was told, as Azure is; else EC2's for a private address."""
+    return str(hardware.get("hostname") or "ip-" + address.replace(".", "-"))
 
 
 def files(instance_id: str, address: str, hardware: Mapping[str, Any], user_data: bytes, *, first_boot: bool) -> Files:
     """Path in the guest -> (base64 of the content, mode). Some are written once only: the guest may change them."""
-    name = hostname(address)
+    name = hostname(hardware, address)
     always = {
         "/etc/hostname": f"{name}\n",
         "/etc/hosts": f"127.0.0.1 localhost\n{address} {name}\n::1 localhost ip6-localhost\n",

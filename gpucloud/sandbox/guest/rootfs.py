@@ -111,18 +111,20 @@ def prepare_disk(disk: Path) -> None:
         place = disk / "upper/var-lib-dpkg" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch(0o640)
-    hide(disk / "upper/usr", "sbin/policy-rc.d")
+    # The one would keep services from starting, the other is the driver of this host's own GPU.
+    for name in ("sbin/policy-rc.d", "bin/nvidia-smi"):
+        hide(disk / "upper/usr", name)
     for name, target in {"var/run": "/run", "var/lock": "/run/lock"}.items():
         if not os.path.lexists(tree / name):
             (tree / name).symlink_to(target)
 
 
 def hide(upper: Path, name: str) -> None:
-    """A whiteout, where this host's /usr has `name`. policy-rc.d would keep services from starting."""
+    """A whiteout, where this host's /usr has `name`."""
     place = Path("/usr", name).resolve()
     if place.exists() and place.is_relative_to("/usr"):
         whiteout = upper / place.relative_to("/usr")
-        whiteout.parent.mkdir(parents=True)
+        whiteout.parent.mkdir(parents=True, exist_ok=True)
         os.mknod(whiteout, stat.S_IFCHR, os.makedev(0, 0))
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
+from gpucloud.sandbox.mirror.images import GuestFiles, image_files
 from gpucloud.sandbox.mirror.launcher import LIBRARY, program
 
 CODENAMES = {"ubuntu-22.04": "jammy", "ubuntu-24.04": "noble"}
 KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.asc"
 NVIDIA_VENDOR, DISPLAY_CLASS = "0x10de", "0x030200"  # 3D controller, as data-center GPUs say
-GuestFiles = dict[str, tuple[bytes, int]]
+# Of the UEFI specification: four bytes of attributes, then 1 where the firmware loads only what is signed.
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
 def commands_dir() -> Path:
@@ -28,16 +30,17 @@ def guest_files(mirror_url: str, hardware: Mapping[str, Any]) -> GuestFiles:
     `mirror_url` is where a running Mirror answers, without a slash at its end: its public key comes from there.
     Raises OSError when it does not answer.
     """
-    base = mirror_url + options(hardware)
+    base, codename = mirror_url + options(hardware), CODENAMES[str(hardware["os"])]
     text = {
-        "/etc/apt/sources.list": sources(base, CODENAMES[str(hardware["os"])]),
+        "/etc/apt/sources.list": sources(base, codename),
         "/etc/apt/apt.conf.d/90gpucloud-sandbox": apt_settings(),
         "/etc/gpucloud/mirrors.env": mirrors(base),
         "/etc/gpucloud-sim/hardware.json": json.dumps(hardware, indent=1) + "\n",
         **pci_devices(hardware),
     }
     files = {name: (content.encode(), 0o644) for name, content in text.items()}
-    return files | {KEYRING: (archive_key(mirror_url), 0o644)} | library()
+    files |= {KEYRING: (archive_key(mirror_url), 0o644), **secure_boot(hardware), **image_files(hardware, codename)}
+    return files | library()
 
 
 def archive_key(mirror_url: str) -> bytes:
@@ -85,6 +88,13 @@ def pci_devices(hardware: Mapping[str, Any]) -> dict[str, str]:
         values = {"vendor": NVIDIA_VENDOR, "device": gpu["pci_device_id"], "class": DISPLAY_CLASS}
         files |= {f"{folder}/{name}": f"{value}\n" for name, value in values.items()}
     return files
+
+
+def secure_boot(hardware: Mapping[str, Any]) -> GuestFiles:
+    """The firmware's variable. Without a word about it in `hardware` the machine has none: EC2's images boot so."""
+    if "secure_boot" not in hardware:
+        return {}
+    return {SECURE_BOOT: (bytes([6, 0, 0, 0, bool(hardware["secure_boot"])]), 0o644)}
 
 
 def library() -> GuestFiles:

@@ -1,13 +1,13 @@
 """The Ubuntu archive's kernel and NVIDIA packages, under their real names and with their real dependencies.
 
-Names and dependencies as in the source packages linux-aws, linux-restricted-modules-aws and
+Names and dependencies as in the source packages linux-CLOUD, linux-restricted-modules-CLOUD and
 nvidia-graphics-drivers-BRANCH-server; the versions are those of one day.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gpucloud.sandbox.mirror.deb import Package
@@ -15,8 +15,10 @@ from gpucloud.sandbox.mirror.launcher import pausing, program
 
 DRIVERS = {"470": "470.256.02", "535": "535.274.02", "570": "570.195.03", "580": "580.95.05", "595": "595.58.03"}
 UBUNTU = {"jammy": "22.04", "noble": "24.04"}
-# The release that machines boot, and the one that the archive has by now; 6.8 is the AWS kernel of both systems.
-KERNELS = ("6.8.0-1035-aws", "6.8.0-1036-aws")
+# Each cloud's kernel: the release that machines boot, and the one that the archive has by now; 6.8 on both systems.
+KERNELS = {"aws": ("6.8.0-1035-aws", "6.8.0-1036-aws"), "azure": ("6.8.0-1035-azure", "6.8.0-1036-azure")}
+# How far a cloud's upload number is ahead of the number in the release: 6.8.0-1035.37 is 6.8.0-1035-aws.
+UPLOAD = {"aws": 2, "azure": 5}
 OPEN_SINCE, FIRMWARE_SINCE = 515, 535
 MODULES = ("nvidia", "nvidia-uvm", "nvidia-modeset", "nvidia-drm", "nvidia-peermem")
 LIBRARIES = f"/usr/lib/{platform.machine()}-linux-gnu"
@@ -156,9 +158,16 @@ def dkms_way(driver: Driver, tail: str) -> Iterator[Package]:
 
 
 def kernel_version(release: str, ubuntu: str) -> str:
-    """6.8.0-1035-aws is packaged as 6.8.0-1035.37~22.04.1."""
-    number = release.removesuffix("-aws")
-    return f"{number}.{int(number[-2:]) + 2}~{ubuntu}.1"
+    """6.8.0-1035-aws is packaged as 6.8.0-1035.37 for the system that the kernel is of, with ~22.04.1 for an older."""
+    number, cloud = release.rsplit("-", 1)
+    backported = "" if ubuntu == UBUNTU["noble"] else f"~{ubuntu}.1"
+    return f"{number}.{int(number[-2:]) + UPLOAD[cloud]}{backported}"
+
+
+def kernel_lines(release: str) -> tuple[str, str]:
+    """What the metapackages that lead to a kernel end with: azure is the cloud's newest, azure-6.8 keeps to 6.8."""
+    cloud, series = release.rsplit("-", 1)[1], release.rsplit(".", 1)[0]
+    return cloud, f"{cloud}-{series}"
 
 
 def kernel_packages(release: str, ubuntu: str) -> Iterator[Package]:
@@ -176,9 +185,10 @@ def kernel_packages(release: str, ubuntu: str) -> Iterator[Package]:
 def kernel_metapackages(release: str, ubuntu: str) -> Iterator[Package]:
     version = kernel_version(release, ubuntu)
     same = f"(= {version})"
-    yield Package("linux-image-aws", version, f"linux-image-{release}")
-    yield Package("linux-headers-aws", version, f"linux-headers-{release}")
-    yield Package("linux-aws", version, f"linux-image-aws {same}, linux-headers-aws {same}")
+    for line in kernel_lines(release):
+        yield Package(f"linux-image-{line}", version, f"linux-image-{release}")
+        yield Package(f"linux-headers-{line}", version, f"linux-headers-{release}")
+        yield Package(f"linux-{line}", version, f"linux-image-{line} {same}, linux-headers-{line} {same}")
 
 
 def precompiled(driver: Driver, release: str, ubuntu: str) -> Iterator[Package]:
@@ -208,7 +218,8 @@ def precompiled_metapackages(driver: Driver, release: str, ubuntu: str) -> Itera
     version = kernel_version(release, ubuntu)
     for tail in driver.flavours():
         stem = f"linux-modules-nvidia-{driver.branch}-server{tail}"
-        yield Package(f"{stem}-aws", version, f"{stem}-{release} (= {version})")
+        for line in kernel_lines(release):
+            yield Package(f"{stem}-{line}", version, f"{stem}-{release} (= {version})")
 
 
 def fabric(driver: Driver) -> Iterator[Package]:
@@ -222,16 +233,22 @@ def drivers(codename: str, suffix: str = "-server") -> list[Driver]:
     return [Driver(branch, suffix, f"0ubuntu0.{UBUNTU[codename]}.1") for branch in DRIVERS]
 
 
+def cloud_kernels(releases: Sequence[str], codename: str) -> Iterator[Package]:
+    """One cloud's kernels with their precompiled modules, and the metapackages, which lead to the last of them."""
+    ubuntu = UBUNTU[codename]
+    yield from kernel_metapackages(releases[-1], ubuntu)
+    for release in releases:
+        yield from kernel_packages(release, ubuntu)
+        yield Package(f"linux-signatures-nvidia-{release}", kernel_version(release, ubuntu))
+        for driver in drivers(codename):
+            yield from precompiled(driver, release, ubuntu)
+    for driver in drivers(codename):
+        yield from precompiled_metapackages(driver, releases[-1], ubuntu)
+
+
 def kernel_archive(codename: str, fault: str) -> Iterator[Package]:
     """Kernels and their precompiled modules; under the fault no-module-for-kernel neither modules nor headers."""
-    ubuntu = UBUNTU[codename]
-    packages = [*kernel_metapackages(KERNELS[-1], ubuntu)]
-    for release in KERNELS:
-        packages += kernel_packages(release, ubuntu)
-        packages += [Package(f"linux-signatures-nvidia-{release}", kernel_version(release, ubuntu))]
-        packages += (package for driver in drivers(codename) for package in precompiled(driver, release, ubuntu))
-    for driver in drivers(codename):
-        packages += precompiled_metapackages(driver, KERNELS[-1], ubuntu)
+    packages = [package for releases in KERNELS.values() for package in cloud_kernels(releases, codename)]
     gone = ("linux-modules-nvidia", "linux-objects-nvidia", "linux-signatures-nvidia", "linux-headers")
     return (package for package in packages if fault != "no-module-for-kernel" or not package.name.startswith(gone))
 

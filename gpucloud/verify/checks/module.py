@@ -82,12 +82,15 @@ def no_module_file(facts: Facts, expected: Expectation) -> Reason | None:
 
 def signature(facts: Facts, expected: Expectation) -> Reason | None:
     said = next((line for text in REJECTED if (line := facts.logged(text))), "")
-    if not said and not (facts.get("secure_boot.enabled") and not facts.text("module.signer")):
+    signer = facts.text("module.signer")
+    if not said and not (facts.get("secure_boot.enabled") and not signer):
         return None
+    which = f"nvidia module, whose signer the firmware does not know ({signer})" if signer else "unsigned nvidia module"
     return (
-        f"Secure Boot refuses the unsigned nvidia module{': ' + said if said else ''}",
+        f"Secure Boot refuses the {which}{': ' + said if said else ''}",
         f"install Canonical's signed module: `sudo apt-get install {module_package(facts, expected)}`, and remove "
-        "nvidia-dkms; or turn Secure Boot off for the machine",
+        "nvidia-dkms; or turn Secure Boot off for the machine (on Azure, while it is deallocated: "
+        "`az vm update -g GROUP -n NAME --enable-secure-boot false`)",
     )
 
 

@@ -23,7 +23,15 @@ def main(argv: list[str]) -> int:
         modules.store({"nouveau": "-"})
         state.kernel_log(f"nouveau {modules.pci_address(state.gpus()[0])}: NVIDIA TU104")
     load_drivers()
+    add_docker_group()
     return 0
+
+
+def add_docker_group() -> None:
+    """An image that has docker was made with its package's group."""
+    groups = state.path("/etc/group")
+    if state.path("/usr/bin/dockerd").exists() and "\ndocker:" not in groups.read_text():
+        groups.write_text(groups.read_text() + "docker:x:998:\n")
 
 
 def load_drivers() -> None:

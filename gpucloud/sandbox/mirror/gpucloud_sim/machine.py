@@ -16,9 +16,13 @@ def dmesg(argv: list[str]) -> int:
 
 
 def mokutil(argv: list[str]) -> int:
-    """EC2's default images boot without UEFI variables: the text and code are mokutil's own."""
-    state.complain("EFI variables are not supported on this system")
-    return 1
+    """`mokutil --sb-state`: the texts and codes are mokutil's own."""
+    enabled = state.secure_boot()
+    if enabled is None:
+        state.complain("EFI variables are not supported on this system")
+        return 1
+    state.say("SecureBoot " + ("enabled" if enabled else "disabled"))
+    return 0
 
 
 def lspci(argv: list[str]) -> int:
@@ -49,7 +53,7 @@ def matches(wanted: str, device: str) -> bool:
 
 
 def line(gpu: dict[str, Any], device: str, numeric: int) -> str:
-    short = modules.pci_address(gpu)[5:]
+    short = modules.pci_address(gpu).removeprefix("0000:")
     if numeric == 1:
         return f"{short} 0302: 10de:{device} (rev a1)"
     ids = (" [0302]", f" [10de:{device}]") if numeric else ("", "")

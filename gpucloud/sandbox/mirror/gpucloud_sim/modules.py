@@ -114,6 +114,7 @@ def load(name: str) -> None:
         raise FileNotFoundError(name)
     if name in NEEDS:
         load(NEEDS[name])
+    check_signature(file)
     if name == "nvidia":
         check_gpus(file)
     if name == "nvidia_uvm" and state.fault() == "uvm-missing":
@@ -141,6 +142,13 @@ def unload(name: str) -> None:
         raise ModuleError("Module nouveau is in use")
     del modules[name]
     store(modules)
+
+
+def check_signature(file: ModuleFile) -> None:
+    """With Secure Boot the kernel is locked down: it takes no module without a signature."""
+    if state.secure_boot() and "signer" not in file.fields:
+        state.kernel_log("Loading of unsigned module is rejected")
+        raise ModuleError("Key was rejected by service")
 
 
 def check_gpus(file: ModuleFile) -> None:

@@ -31,6 +31,12 @@ def gpus() -> list[dict[str, Any]]:
     return list(hardware()["gpus"])
 
 
+def secure_boot() -> bool | None:
+    """Whether the firmware loads only what is signed; None for a machine that boots without UEFI variables."""
+    found: bool | None = hardware().get("secure_boot")
+    return found
+
+
 def pause(step: str) -> None:
     """Take the time that the scenario gives to this step (seconds)."""
     time.sleep(float(hardware().get("latency", {}).get(step, 0.0)))
