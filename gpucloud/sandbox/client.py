@@ -25,7 +25,11 @@ STOP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class SandboxInfo:
-    """A running daemon. `state` says what it found at its start: fresh, kept (from an earlier daemon) or reset."""
+    """A running daemon. `state` says what it found at its start: fresh, kept (from an earlier daemon) or reset.
+
+    `endpoint` is that of AWS and of the sandbox's own addresses; `azure_endpoint` serves login and ARM over TLS, with
+    a certificate of the authority in the file `azure_ca`.
+    """
 
     endpoint: str
     pid: int
@@ -37,6 +41,12 @@ class SandboxInfo:
     checkip: str
     guests: str
     state: str
+    azure_endpoint: str
+    azure_ca: str
+    azure_tenant: str
+    azure_client_id: str
+    azure_client_secret: str
+    azure_subscription: str
 
 
 def ensure(scenario: str | None, state_dir: Path) -> SandboxInfo:

@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from gpucloud.errors import GpucloudError
-from gpucloud.sandbox.aws.inventory import inventory
 from gpucloud.sandbox.aws.wire import Reply
 
 if TYPE_CHECKING:
@@ -39,16 +38,20 @@ def _health(daemon: Daemon, request: Request) -> dict[str, Any]:
 
 
 def _inventory(daemon: Daemon, request: Request) -> dict[str, list[str]]:
-    with daemon.front.world.lock:
-        return inventory(daemon.front.world)
+    from gpucloud.sandbox.aws.inventory import inventory as of_aws
+    from gpucloud.sandbox.azure.inventory import inventory as of_azure
+
+    with daemon.shared.lock:
+        guests = {"guest": daemon.shared.guests.list()}
+        return guests | of_aws(daemon.aws.world) | of_azure(daemon.azure.world)
 
 
 def _calls(daemon: Daemon, request: Request) -> dict[str, Any]:
-    return daemon.front.world.log.report()
+    return daemon.shared.log.report()
 
 
 def _forget_calls(daemon: Daemon, request: Request) -> dict[str, Any]:
-    daemon.front.world.log.clear()
+    daemon.shared.log.clear()
     return {}
 
 
@@ -58,9 +61,7 @@ def _scenario(daemon: Daemon, request: Request) -> dict[str, Any]:
 
 
 def _reset(daemon: Daemon, request: Request) -> dict[str, Any]:
-    daemon.front.world.clear()
-    daemon.state = "reset"
-    daemon.announce()
+    daemon.reset()
     return {}
 
 

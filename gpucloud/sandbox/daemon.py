@@ -1,7 +1,7 @@
 """The sandbox's process: `python -m gpucloud.sandbox.daemon --state-dir DIR --scenario NAME --ready-fd N`.
 
-It serves the AWS APIs, the package mirror and its own control addresses on one loopback port, keeps its state in DIR
-after every change, and says on the file descriptor N whether it is ready.
+It serves the AWS APIs, the package mirror and its own control addresses on one loopback port, Azure over TLS on
+another, keeps its state in DIR after every change, and says on the file descriptor N whether it is ready.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from gpucloud.errors import ConfigError, ExitStatus, GpucloudError
 from gpucloud.sandbox import scenario as scenarios
 from gpucloud.sandbox.guests import Guests, NullGuests
+from gpucloud.sandbox.shared import Shared
 from gpucloud.waiting import Waiter
 
 # moto's own public images cost a second per region and are not what the product asks for; see aws/images.py.
@@ -31,15 +32,23 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
     from gpucloud.sandbox.aws.front import Front
+    from gpucloud.sandbox.azure.front import Front as AzureFront
+    from gpucloud.sandbox.azure.front import Server as AzureServer
 
 LOOK_SECONDS = 1.0
 CLAIM_SECONDS = 10.0
+AZURE_GUEST = "az-"  # how the ids of guests behind Azure's VMs begin; those of AWS begin with "i-"
 log = logging.getLogger("gpucloud.sandbox")
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class Daemon:
-    """One embedded cloud: its server, its world, and the file that tells clients where it is."""
+    """The embedded clouds: their servers, their worlds, and the file that tells clients where they are."""
+
+    shared: Shared
+    aws: Front
+    azure: AzureFront
+    azure_server: AzureServer
 
     def __init__(self, state_dir: Path, scenario: str) -> None:
         self.state_dir, self.scenario = state_dir, scenario
@@ -48,7 +57,7 @@ class Daemon:
         self.mirror: Wsgi | None = None
         self.server = self._listen()
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
-        self.front = self._open(scenarios.load(scenario))
+        self._open(scenarios.load(scenario))
 
     def _claim(self) -> TextIO:
         """The state directory's lock, held as long as this process lives: two daemons would overwrite each other."""
@@ -76,7 +85,7 @@ class Daemon:
         from werkzeug.serving import make_server
 
         kept = self.state_dir / "port"
-        for port in ([int(kept.read_text())] if kept.exists() else []) + [0]:
+        for port in _ports(kept):
             try:
                 server = make_server("127.0.0.1", port, self.serve, threaded=True)
             except (OSError, SystemExit):  # werkzeug exits when the port is taken
@@ -85,22 +94,43 @@ class Daemon:
             return server
         raise ConfigError("the sandbox cannot listen on loopback", "no free port")
 
-    def _open(self, scenario: scenarios.Scenario) -> Front:
+    def _listen_azure(self) -> AzureServer:
+        from gpucloud.sandbox.azure.certificates import context
+        from gpucloud.sandbox.azure.front import Server
+
+        kept, tls = self.state_dir / "azure-port", context(self.state_dir / "azure")
+        for port in _ports(kept):
+            try:
+                server = Server(port, tls)
+            except OSError:
+                continue
+            kept.write_text(str(server.server_port))
+            return server
+        raise ConfigError("the sandbox cannot listen on loopback", "no free port")
+
+    def _open(self, scenario: scenarios.Scenario) -> None:
+        """Make the clouds, and take over the state of the daemon before."""
         # Loading moto and building the guests' base take about two seconds each, and nothing from one another.
         with ThreadPoolExecutor(1) as aside:
             making = aside.submit(self._guests, scenario)
             from gpucloud.sandbox.aws.front import Front
             from gpucloud.sandbox.aws.world import World
+            from gpucloud.sandbox.azure.front import Front as AzureFront
+            from gpucloud.sandbox.azure.world import AzureWorld
 
+            self.azure_server = self._listen_azure()
             guests = making.result()
         port = 22 if os.geteuid() == 0 else 2222
-        world = World(scenario, guests, self.state_dir / "state.pickle", port, self.endpoint)
-        front = Front(world)
-        self.state = "kept" if world.load() else "fresh"
-        with world.lock:
-            front.life.restore()
-            world.save()
-        return front
+        self.shared = Shared(scenario, guests, port, self.endpoint)
+        self.aws = Front(World(self.shared, self.state_dir / "state.pickle"))
+        self.azure = self.azure_server.front = AzureFront(AzureWorld(self.shared, self.state_dir / "azure.pickle"))
+        kept = [self.aws.world.load(), self.azure.world.load()]
+        self.state = "kept" if any(kept) else "fresh"
+        with self.shared.lock:
+            self.aws.life.restore()
+            self.aws.world.save()
+            self.azure.world.restore()
+            self.azure.world.save()
 
     def _guests(self, scenario: scenarios.Scenario) -> Guests:
         if scenario.guests == "none":
@@ -121,7 +151,7 @@ class Daemon:
 
             status, headers, body = control(self, path.removeprefix("/_gpucloud/"), request)
         else:
-            status, headers, body = self.front.answer(request)
+            status, headers, body = self.aws.answer(request)
         headers["x-gpucloud-simulated"] = "sandbox"
         data = body.encode() if isinstance(body, str) else body
         start_response(f"{status} -", [*headers.items(), ("Content-Length", str(len(data)))])
@@ -134,30 +164,33 @@ class Daemon:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.done.set())
-        thread = Thread(target=self.server.serve_forever, args=(0.05,), name="server", daemon=True)
-        thread.start()
+        for server in (self.server, self.azure_server):
+            Thread(target=server.serve_forever, args=(0.05,), name="server", daemon=True).start()
         found_by = self.state_dir / "daemon.json"
         # Whoever deletes the directory wants no daemon; nobody could find this one again to stop it.
         while found_by.exists() and not self.done.wait(LOOK_SECONDS):
             pass
         self.server.shutdown()
-        self.front.world.close()
+        self.azure_server.shutdown()
+        self.shared.close()
         found_by.unlink(missing_ok=True)
 
     def announce(self) -> None:
         """Write daemon.json, atomically: the daemon can be found from now on."""
         from gpucloud.sandbox.aws.gates import ACCESS_KEY, SECRET_KEY
+        from gpucloud.sandbox.azure import access
 
         document = {
             "endpoint": self.endpoint,
             "pid": os.getpid(),
             "scenario": self.scenario,
-            "ssh_port": self.front.world.ssh_port,
+            "ssh_port": self.shared.ssh_port,
             "access_key": ACCESS_KEY,
             "secret_key": SECRET_KEY,
             "checkip": f"{self.endpoint}/_gpucloud/checkip",
-            "guests": self.front.world.scenario.guests,
+            "guests": self.shared.scenario.guests,
             "state": self.state,
+            **access.told(self.azure_server.server_port, self.state_dir / "azure"),
         }
         fresh = self.state_dir / "daemon.json.new"
         fresh.write_text(json.dumps(document))
@@ -167,16 +200,37 @@ class Daemon:
     def use(self, name: str) -> None:
         """Put another scenario in force, for machines and calls from now on. Raises ConfigError."""
         scenario = scenarios.load(name)
-        world = self.front.world
-        if scenario.guests != world.scenario.guests:
+        if scenario.guests != self.shared.scenario.guests:
             raise ConfigError(
                 f"scenario {name} needs another kind of guests",
                 "this sandbox was started without or with them",
                 "`gpucloud sandbox stop`, then start it with that scenario",
             )
-        with world.lock:
-            world.scenario, self.scenario = scenario, name
+        with self.shared.lock:
+            self.shared.scenario, self.scenario = scenario, name
+            self.azure.world.fired.clear()
         self.announce()
+
+    def reset(self) -> None:
+        """Back to empty accounts: every machine, resource, call count and file is forgotten."""
+        self.shared.clear()
+        with self.shared.lock:
+            self.aws.world.clear()
+            self.azure.world.clear()
+        self.state = "reset"
+        self.announce()
+
+    def on_power(self, guest: str, what: Literal["poweroff", "reboot"]) -> None:
+        """What a guest of an earlier daemon does to itself once it is started again."""
+        if guest.startswith(AZURE_GUEST):
+            self.azure.world.on_power(guest, what)
+        else:
+            self.aws.life.on_power(guest, what)
+
+
+def _ports(kept: Path) -> list[int]:
+    """The port to try first, which the daemon before had, and any that is free."""
+    return ([int(kept.read_text())] if kept.exists() else []) + [0]
 
 
 def real_guests(daemon: Daemon) -> Guests:
@@ -192,8 +246,7 @@ def real_guests(daemon: Daemon) -> Guests:
     mirror = Mirror(daemon.state_dir / "mirror")
     daemon.mirror = mirror.app
     manager = GuestManager(root, f"{daemon.endpoint}/mirror")
-    # Guests of an earlier daemon can power themselves off once they are started again.
-    manager.default_on_power = lambda instance_id, what: daemon.front.life.on_power(instance_id, what)
+    manager.default_on_power = daemon.on_power
     return manager
 
 
@@ -210,7 +263,7 @@ def main() -> int:
     with os.fdopen(options.ready_fd, "w") as ready:
         try:
             daemon = Daemon(options.state_dir, options.scenario)
-            daemon.front.warm_up()
+            daemon.aws.warm_up()
         except GpucloudError as error:
             ready.write(json.dumps({"what": error.what, "why": error.why, "remedy": error.remedy}) + "\n")
             return int(error.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -9,7 +10,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from gpucloud.errors import ConfigError
 
@@ -27,6 +37,14 @@ Fault = Literal[
 Step = Literal["apt", "torch", "modprobe", "pull"]
 Seconds = NonNegativeFloat
 Glob = Annotated[str, Field(min_length=1)]
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
 
 
 class Part(BaseModel):
@@ -60,20 +78,89 @@ class Offering(Part):
 
 
 class Throttle(Part):
-    """RequestLimitExceeded for the `first` calls of an action, or for every `every`-th one."""
+    """Throttling of the `first` calls of an action, or of every `every`-th one.
+
+    AWS answers RequestLimitExceeded, Azure 429 with Retry-After `retry_after` (seconds).
+    """
 
     action: Glob = "*"
     first: NonNegativeInt = 0
     every: PositiveInt | None = None
+    retry_after: NonNegativeInt = 1
+
+    def hits(self, number: int) -> bool:
+        """Whether the `number`-th call of the action (from 1) is throttled."""
+        return number <= self.first or (self.every is not None and number % self.every == 0)
+
+
+class AzureCapacity(Part):
+    """At most `machines` of the sizes that match `type` fit into the zones that match `zone` ("" is no zone).
+
+    `how` says whether the request itself is refused (SkuNotAvailable) or the operation that it starts fails
+    (AllocationFailed, ZonalAllocationFailed).
+    """
+
+    type: Glob = "*"
+    zone: str = "*"
+    machines: NonNegativeInt
+    how: Literal["sync", "async"] = "async"
+
+
+class AzureRestriction(Part):
+    """The sizes that match `type` are not available for the subscription: in `zone`, or in the whole region ("")."""
+
+    type: Glob
+    zone: str = ""
+
+
+class AzureFault(Part):
+    """An error of ARM for the requests whose `METHOD path` the regular expression `match` finds, in any case.
+
+    At once with HTTP `status` (and Retry-After `retry_after`, seconds), or with `async` as the end of the operation
+    that the request starts. `times` limits how often (null: always). `nested` puts an error of that code into
+    `details`, as services do whose own code says little.
+    """
+
+    match: Annotated[str, AfterValidator(_expression)]
+    code: str
+    message: str = "[simulated]"
+    status: int = Field(default=409, ge=400, le=599)
+    asynchronous: bool = Field(default=False, alias="async")
+    times: PositiveInt | None = None
+    retry_after: NonNegativeInt | None = None
+    nested: str = ""
+
+
+class Azure(Part):
+    """How Azure behaves where AWS has nothing alike.
+
+    `quota`: the limit in vCPUs by family name, `cores` or `lowPriorityCores`. `unregistered`: resource providers that
+    the subscription has not registered. `features`: preview features that it has (`Microsoft.Compute/
+    EncryptionAtHost`). `operation_seconds`: how long the operations take that match (`PUT virtualMachines`); the last
+    entry wins. `poll_seconds`: the Retry-After of an operation under way; 0 sends none. `page_size`: entries of a
+    list's page.
+    """
+
+    quota: dict[str, NonNegativeInt] = {}
+    capacity: list[AzureCapacity] = []
+    restricted: list[AzureRestriction] = []
+    faults: list[AzureFault] = []
+    unregistered: list[str] = []
+    features: list[str] = []
+    operation_seconds: dict[Glob, Seconds] = {}
+    poll_seconds: NonNegativeInt = 0
+    page_size: PositiveInt = 100
 
 
 class Scenario(Part):
-    """One way for the cloud to behave. Times in seconds, latency in milliseconds, quota in vCPUs by quota code.
+    """One way for the clouds to behave. Times in seconds, latency in milliseconds, quota in vCPUs by quota code.
 
-    `latency_ms` and `denied` take action names with wildcards; the last entry that matches wins. `ssh_delay` is the
+    `latency_ms` and `denied` take action names with wildcards (AWS: `RunInstances`, Azure: `PUT virtualMachines`); the
+    last entry that matches wins. `ssh_delay` is the
     time from `running` until SSH answers. `install` slows the simulated work on a guest down, by step: `apt` (package
     lists), `torch` (a wheel), `modprobe`, `pull` (a container image). `fault` breaks the driver in one of the known
-    ways. `guests: none` serves the API without machines behind it.
+    ways. `guests: none` serves the API without machines behind it. `offerings`, `quota`, `capacity`, `consistency_lag`
+    and `no_default_vpc` are about AWS; `azure` has what is Azure's alone.
     """
 
     description: str = ""
@@ -92,6 +179,7 @@ class Scenario(Part):
     no_default_vpc: bool = False
     install: dict[Step, Seconds] = {}
     fault: Fault = ""
+    azure: Azure = Azure()
 
     def latency(self, action: str) -> float:
         """Seconds that the API takes over `action`."""

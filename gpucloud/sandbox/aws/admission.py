@@ -33,7 +33,7 @@ class Admission(Sandboxed):
     def check_quota(self, type_name: str, spot: bool, count: int) -> None:
         """Running vCPUs of the bucket and the new ones, against the quota. Raises VcpuLimitExceeded."""
         code = types.quota_code(type_name, spot)
-        limit = types.quota(self.world.scenario, code)
+        limit = types.quota(self.world.shared.scenario, code)
         used = sum(
             types.vcpus(machine.instance_type)
             for machine in self._running()
@@ -54,7 +54,7 @@ class Admission(Sandboxed):
         """The first of the zones with room for one more. Raises InsufficientInstanceCapacity."""
         running = self._running()
         for zone in zones:
-            if types.room(self.world.scenario, type_name, zone, running):
+            if types.room(self.world.shared.scenario, type_name, zone, running):
                 return zone
         raise ApiError(
             "InsufficientInstanceCapacity",
@@ -120,7 +120,7 @@ class Admission(Sandboxed):
             raise ApiError("InvalidParameterValue", f"User data is limited to {MOST_USER_DATA} bytes")
 
     def _offered(self, type_name: str, zone: str) -> list[str]:
-        zones = types.offered(self.world.scenario, self.region, type_name)
+        zones = types.offered(self.world.shared.scenario, self.region, type_name)
         if zone in zones:
             return [zone]
         if zones and not zone:

@@ -23,7 +23,7 @@ class Console(Sandboxed):
 
     def get_console_output(self) -> ActionResult:
         instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
-        text = base64.b64encode(self.world.guests.console(instance.id).encode()).decode()
+        text = base64.b64encode(self.world.shared.guests.console(instance.id).encode()).decode()
         return ActionResult(
             {"InstanceId": instance.id, "Timestamp": datetime.now(UTC), "Output": Base64EncodedString(text)}
         )
@@ -60,7 +60,7 @@ class Offerings(Sandboxed):
         return "instance-type" in filters and not any("*" in name or "?" in name for name in filters["instance-type"])
 
     def _zones(self, type_name: str) -> list[str]:
-        return types.offered(self.world.scenario, self.region, type_name)
+        return types.offered(self.world.shared.scenario, self.region, type_name)
 
     def _location(self, kind: str, zone: str) -> str:
         if kind == "region":

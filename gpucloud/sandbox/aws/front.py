@@ -32,7 +32,7 @@ class Front:
     def __init__(self, world: World) -> None:
         self.world, self.life = world, Lifecycle(world)
         filters.install()
-        instance.install(world.new_address)
+        instance.install(world.shared.new_address)
 
     def answer(self, request: ServedRequest) -> Reply:
         """The reply to a request; every failure is an error of the real API."""
@@ -51,7 +51,7 @@ class Front:
         if error is not None:
             reply = error_reply(call, error)
         if call is not None:
-            self.world.log.end(call, began, time.time() - began, reply[0], error.code if error else "")
+            self.world.shared.log.end(call, began, time.time() - began, reply[0], error.code if error else "")
         return reply
 
     def warm_up(self) -> None:
@@ -61,11 +61,11 @@ class Front:
 
     def _serve(self, call: Call, request: ServedRequest) -> Reply:
         world = self.world
-        number = world.log.begin(call)
-        if delay := world.scenario.latency(call.action):
+        number = world.shared.log.begin(call)
+        if delay := world.shared.scenario.latency(call.action):
             time.sleep(delay)  # the latency that the scenario asks for, not a wait for something
-        gates.check(world.scenario, call, number)
-        with world.lock:
+        gates.check(world.shared.scenario, call, number)
+        with world.shared.lock:
             if call.service in ("ec2", "sts"):
                 return self._moto(call, request)
             return json_reply(self._own(call))
@@ -86,7 +86,7 @@ class Front:
 
     def _own(self, call: Call) -> dict[str, Any]:
         """SSM, Service Quotas and Pricing, which are ours and change nothing."""
-        scenario = self.world.scenario
+        scenario = self.world.shared.scenario
         if call.service == "ssm" and call.action in parameters.ACTIONS:
             return parameters.ACTIONS[call.action](call)
         if call.service == "servicequotas" and call.action in quotas.ACTIONS:

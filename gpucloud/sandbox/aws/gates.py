@@ -30,7 +30,7 @@ def check(scenario: Scenario, call: Call, number: int) -> None:
         raise _refusal(EXPIRED, call, "The security token included in the request is expired")
     if scenario.credentials == "invalid" or call.access_key == INVALID_KEY:
         raise _refusal(INVALID, call, "AWS was not able to validate the provided access credentials")
-    if any(_throttled(entry.first, entry.every, number) for entry in scenario.throttling if _is(call, entry.action)):
+    if any(entry.hits(number) for entry in scenario.throttling if _is(call, entry.action)):
         raise _refusal(THROTTLED, call, "Request limit exceeded.")
     if any(_is(call, pattern) for pattern in scenario.denied):
         raise _refusal(DENIED, call, f"You are not authorized to perform this operation: {call.service}:{call.action}")
@@ -41,10 +41,6 @@ def check(scenario: Scenario, call: Call, number: int) -> None:
 
 def _is(call: Call, pattern: str) -> bool:
     return fnmatchcase(call.action, pattern)
-
-
-def _throttled(first: int, every: int | None, number: int) -> bool:
-    return number <= first or (every is not None and number % every == 0)
 
 
 def _refusal(table: dict[str, tuple[str, int]], call: Call, message: str) -> ApiError:

@@ -10,7 +10,7 @@ from gpucloud.sandbox.aws.world import World
 
 def inventory(world: World) -> dict[str, list[str]]:
     """Ids by kind of resource, over all regions. Every kind is there, empty when nothing is left of it."""
-    found: dict[str, list[str]] = {"guest": world.guests.list()}
+    found: dict[str, list[str]] = {}
     regions = world.regions().values()
     for kind, ids in KINDS.items():
         found[kind] = sorted(name for backend in regions for name in ids(backend))

@@ -58,7 +58,7 @@ class Spot(Sandboxed):
                 "Timestamp": datetime.now(UTC),
             }
             for type_name in self._get_param("InstanceTypes", [])
-            for zone in types.offered(self.world.scenario, self.region, type_name)
+            for zone in types.offered(self.world.shared.scenario, self.region, type_name)
             if matches(zone, zones) and (price := prices.spot(self.region, zone, type_name))
         ]
         return ActionResult({"SpotPriceHistory": history})

@@ -15,14 +15,14 @@ from gpucloud.sandbox.aws.world import World
 def veiled(world: World, backend: Any, call: Call) -> Iterator[None]:
     """Take from the backend what the call must not see, and put it back afterwards. The world's lock is held."""
     with ExitStack() as stack:
-        if world.scenario.no_default_vpc and (vpc := backend.get_default_vpc()):
+        if world.shared.scenario.no_default_vpc and (vpc := backend.get_default_vpc()):
             stack.enter_context(_hidden(backend.vpcs, {vpc.id}))
             stack.enter_context(_hidden(backend.groups, {vpc.id}))
             for zone in backend.subnets.values():
                 stack.enter_context(_hidden(zone, {s.id for s in zone.values() if s.vpc_id == vpc.id}))
-        if world.scenario.consistency_lag and call.action.startswith("Describe"):
+        if world.shared.scenario.consistency_lag and call.action.startswith("Describe"):
             births = world.book.births.get(call.region, {})
-            young = {key for key, born in births.items() if now() - born < world.scenario.consistency_lag}
+            young = {key for key, born in births.items() if now() - born < world.shared.scenario.consistency_lag}
             for store in _stores(backend):
                 stack.enter_context(_hidden(store, young))
         yield

@@ -36,6 +36,11 @@ class Call:
         return self.service not in ("ec2", "sts")
 
     @property
+    def permission(self) -> str:
+        """The action as policies name it."""
+        return f"{self.service}:{self.action}"
+
+    @property
     def dry_run(self) -> bool:
         return str(self.fields.get("DryRun", "")).lower() == "true"
 

@@ -1,26 +1,20 @@
-"""The state of the embedded cloud: moto's regions, the scenario, the guests, the clock, and how it is kept on disk."""
+"""The state of the embedded AWS: moto's regions, what moto does not know, and how both are kept on disk."""
 
 from __future__ import annotations
 
 import os
 import pickle
-import random
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 from moto.ec2.models import ec2_backends
 
 from gpucloud.sandbox.aws import images
-from gpucloud.sandbox.aws.calls import CallLog
 from gpucloud.sandbox.aws.instance import TimedInstance
-from gpucloud.sandbox.aws.timers import Chores, Timers
 from gpucloud.sandbox.aws.wire import ApiError
-from gpucloud.sandbox.guests import Guests
-from gpucloud.sandbox.scenario import Scenario
+from gpucloud.sandbox.shared import Shared
 
 ACCOUNT = "123456789012"  # moto's default account, which AWS's own documentation uses in its examples
 STATE_VERSION = 1
@@ -35,13 +29,12 @@ class Book:
 
 
 class World:
-    """Everything that calls, timers and guests share. Whoever reads or changes it holds `lock`."""
+    """Everything that calls, timers and guests share. Whoever reads or changes it holds `shared.lock`."""
 
-    def __init__(self, scenario: Scenario, guests: Guests, state_file: Path, ssh_port: int, mirror_url: str) -> None:
-        self.scenario, self.guests, self.state_file = scenario, guests, state_file
-        self.ssh_port, self.mirror_url = ssh_port, mirror_url
-        self.lock = RLock()
-        self.log, self.timers, self.chores, self.book = CallLog(), Timers(), Chores(), Book()
+    def __init__(self, shared: Shared, state_file: Path) -> None:
+        self.shared, self.state_file = shared, state_file
+        self.book = Book()
+        shared.addresses.append(self._addresses)
 
     def region(self, name: str) -> Any:
         """moto's EC2 backend of a region, with our images in it."""
@@ -68,16 +61,8 @@ class World:
     def find(self, instance_id: str) -> TimedInstance | None:
         return next((instance for instance in self.instances() if instance.id == instance_id), None)
 
-    def new_address(self) -> str:
-        """A loopback address 127.77.x.y on which nobody listens at the guests' SSH port.
-
-        Random, because the sandboxes of several state directories share the host's loopback network.
-        """
-        taken = {instance.public_ip for instance in self.instances() if not instance.gone}
-        while True:
-            address = f"127.77.{random.randint(0, 255)}.{random.randint(1, 254)}"
-            if address not in taken and _free(address, self.ssh_port):
-                return address
+    def _addresses(self) -> set[str]:
+        return {str(instance.public_ip) for instance in self.instances() if not instance.gone}
 
     def save(self) -> None:
         """Write the whole state, atomically."""
@@ -100,30 +85,7 @@ class World:
         return True
 
     def clear(self) -> None:
-        """Back to an empty account: every machine, resource, call count and file is forgotten."""
-        self.timers.clear()
-        # Guests are destroyed without the lock: work that is under way on them may need it to report.
-        self.chores.drain()
-        for guest in self.guests.list():
-            self.guests.destroy(guest)
-        with self.lock:
-            ec2_backends[ACCOUNT].clear()
-            self.book = Book()
-            self.log.clear()
-            self.save()
-
-    def close(self) -> None:
-        """Stop the clock and the guests. The state needs no saving: every change was saved when it was made."""
-        self.timers.close()
-        self.chores.close()
-        self.guests.close()
-
-
-def _free(address: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+        """Back to an empty account."""
+        ec2_backends[ACCOUNT].clear()
+        self.book = Book()
+        self.save()

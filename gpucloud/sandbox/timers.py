@@ -6,7 +6,7 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Condition, Lock, Thread
 
@@ -59,6 +59,10 @@ class Timers:
                 log.exception("a timed transition failed")
 
 
+def _told(error: Exception) -> None:
+    """Nobody else has to hear of a failure that is in the daemon's log."""
+
+
 class Chores:
     """Slow work on guests, side by side for different machines and in order for each one."""
 
@@ -69,13 +73,25 @@ class Chores:
 
     def add(self, machine: str, chore: Action, failed: Callable[[Exception], None]) -> None:
         with self._lock:
-            before = self._last.get(machine)
+            before = self._unfinished([machine])
             self._last[machine] = self._pool.submit(self._do, before, chore, failed)
 
+    def after(self, machines: Iterable[str], action: Action) -> None:
+        """Do `action` when all the work is done that was given for these machines: at once where there is none."""
+        with self._lock:
+            before = self._unfinished(machines)
+        if before:
+            self._pool.submit(self._do, before, action, _told)
+        else:
+            action()
+
+    def _unfinished(self, machines: Iterable[str]) -> list[Future[None]]:
+        return [self._last[machine] for machine in machines if machine in self._last and not self._last[machine].done()]
+
     @staticmethod
-    def _do(before: Future[None] | None, chore: Action, failed: Callable[[Exception], None]) -> None:
-        if before is not None:
-            before.result()
+    def _do(before: list[Future[None]], chore: Action, failed: Callable[[Exception], None]) -> None:
+        for earlier in before:
+            earlier.result()
         try:
             chore()
         except Exception as error:

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from threading import Lock
-from typing import Any
-
-from gpucloud.sandbox.aws.wire import Call
+from typing import Any, Protocol
 
 KEPT = 2000  # calls kept in full; the counts go on
+
+
+class Call(Protocol):
+    """What the log wants to know of a call of any cloud."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def permission(self) -> str:
+        """What a role or policy must allow for the call."""
+        ...
+
+    @property
+    def mutating(self) -> bool:
+        """Whether the call would change the account. A dry run never does."""
+        ...
+
+    @property
+    def dry_run(self) -> bool: ...
 
 
 class CallLog:
@@ -41,6 +62,7 @@ class CallLog:
             "service": call.service,
             "region": call.region,
             "action": call.action,
+            "permission": call.permission,
             "mutating": call.mutating,
             "dry_run": call.dry_run,
             "status": status,
