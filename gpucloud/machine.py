@@ -66,7 +66,7 @@ class Spec:
     `disk_gb` is in GB, `ttl_minutes` in minutes (None: no kill switch). `ssh_from` is a CIDR; empty means the
     caller's own address. `user_data` is the cloud-config document, which holds the machine's private host key:
     it is not written to the journal (see `journal_form`). `authorized_key` is the public login key in it, for clouds
-    that want it once more.
+    that want it once more. `count` is how many of them are planned together, for a preflight; a launch makes one.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Spec:
     ttl_minutes: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     authorized_key: str = ""
+    count: int = 1
     user_data: str = field(default="", repr=False)
 
     def journal_form(self) -> dict[str, object]:
@@ -94,6 +95,14 @@ class Spec:
     def from_journal(cls, form: Mapping[str, object]) -> Spec:
         """The spec that `journal_form` wrote."""
         return cls(**form)  # type: ignore[arg-type]  # written by journal_form, from these very fields
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """What a quota still allows, in vCPUs: `free` of `limit`."""
+
+    free: int
+    limit: int
 
 
 @dataclass(frozen=True)

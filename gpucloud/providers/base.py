@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gpucloud.errors import Problem
-from gpucloud.machine import Machine, Resource, Spec
+from gpucloud.machine import Headroom, Machine, Resource, Spec
 from gpucloud.saga import Step
 
 
@@ -27,6 +27,13 @@ class Provider(Protocol):
 
         Independent questions are asked in parallel, and what was learnt (image id, zones, subnet, the caller's
         address) is kept for `launch_steps` of the same provider object, so that nothing is asked twice.
+        """
+        ...
+
+    def headroom(self, spec: Spec) -> Headroom | None:
+        """What the quota that a machine of this spec counts against still allows, as its preflight found it.
+
+        None if that did not get to know. Calls no API.
         """
         ...
 

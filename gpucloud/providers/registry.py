@@ -10,7 +10,7 @@ from typing import Any, cast
 from gpucloud.errors import UsageError
 from gpucloud.providers.base import Provider
 
-CLOUDS = {"aws": "gpucloud.providers.aws"}
+CLOUDS = {"aws": "gpucloud.providers.aws", "azure": "gpucloud.providers.azure"}
 """Cloud → dotted path of its module, which has `connect(settings, region, regions)` and `policy()`."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from gpucloud.catalog import types
 from gpucloud.catalog.types import find, is_known_in
 from gpucloud.errors import CapacityError, ConfigError, CredentialsError, GpucloudError, Problem
-from gpucloud.machine import TAG_NAME, Spec
+from gpucloud.machine import TAG_NAME, Headroom, Spec
 from gpucloud.providers.address import ssh_source
 from gpucloud.providers.aws import launch, quota
 from gpucloud.providers.aws.clients import Clients
@@ -37,6 +37,7 @@ class Findings:
 
     problems: tuple[Problem, ...]
     plan: Plan | None
+    headroom: Headroom | None = None
 
 
 class Answers:
@@ -76,18 +77,20 @@ def examine(clients: Clients, spec: Spec) -> Findings:
         targets = _targets(spec, answers.of(zones), answers.of(places), answers)
         ami = answers.of(found_image)
         rehearsal = pool.submit(dry_run, clients, spec, targets[0], ami) if targets and ami else None
-    living, allowed = answers.of(instances), answers.of(limit)
+    living, allowed, headroom = answers.of(instances), answers.of(limit), None
     if living is not None:
         answers.add(*_name_taken(spec, living))
         if allowed is not None:
-            answers.add(*quota.shortage(spec, kind, allowed, living))
+            in_use = quota.used(spec, kind, living)
+            headroom = quota.headroom(allowed, in_use)
+            answers.add(*quota.shortage(spec, kind, allowed, in_use))
     picture, cidr = answers.of(details), answers.of(source)
     if picture:
         answers.add(*_disk(spec, picture))
     if rehearsal and (isinstance(rehearsal.exception(), CredentialsError) or not answers.problems):
         answers.of(rehearsal)  # what else it refuses has been told already, and better
     plan = Plan(targets, picture, cidr) if targets and picture and cidr else None
-    return Findings(tuple(answers.problems), plan)
+    return Findings(tuple(answers.problems), plan, headroom)
 
 
 def offered_zones(clients: Clients, spec: Spec) -> list[str]:

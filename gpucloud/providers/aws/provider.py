@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gpucloud.errors import CloudError, GpucloudError, NotFound, PreflightFailed, Problem
-from gpucloud.machine import TAG_EXPIRES, TAG_RUN, Machine, Resource, Spec, State
+from gpucloud.machine import TAG_EXPIRES, TAG_RUN, Headroom, Machine, Resource, Spec, State
 from gpucloud.providers.aws import preflight, resources
 from gpucloud.providers.aws.clients import Clients
 from gpucloud.providers.aws.describe import LIVING, Filters, machine_from, tagged, to_aws, where
@@ -43,13 +43,18 @@ class AwsProvider:
         self._clients = Clients(settings)
         self._regions = list(dict.fromkeys([region, *regions]))
         self._plans: dict[tuple[str, ...], Plan] = {}
+        self._headroom: dict[tuple[str, ...], Headroom | None] = {}
         self._seen: dict[str, str] = {}
 
     def preflight(self, spec: Spec) -> builtins.list[Problem]:
         findings = preflight.examine(self._clients, spec)
         if findings.plan:
             self._plans[_question(spec)] = findings.plan
+        self._headroom[_pool(spec)] = findings.headroom
         return [*findings.problems]
+
+    def headroom(self, spec: Spec) -> Headroom | None:
+        return self._headroom.get(_pool(spec))
 
     def launch_steps(self, spec: Spec, run: str) -> builtins.list[Step]:
         work = Launch(self._clients, self._waiter, spec, run)
@@ -198,6 +203,11 @@ class AwsProvider:
         with translated(f"read the console of {machine.name}"):
             answer = self._clients.ec2(machine.region).get_console_output(InstanceId=machine.id, **options)
         return str(answer.get("Output", ""))
+
+
+def _pool(spec: Spec) -> tuple[str, ...]:
+    """The part of a spec that its quota depends on."""
+    return (spec.region, spec.type, "spot" if spec.spot else "")
 
 
 def _question(spec: Spec) -> tuple[str, ...]:

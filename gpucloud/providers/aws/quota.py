@@ -8,7 +8,7 @@ from typing import Any
 
 from gpucloud.catalog.types import InstanceType, every
 from gpucloud.errors import GpucloudError, Problem, QuotaError
-from gpucloud.machine import Spec
+from gpucloud.machine import Headroom, Spec
 from gpucloud.providers.aws.clients import Clients
 from gpucloud.providers.aws.errors import code_of, translated
 
@@ -38,23 +38,35 @@ def limit(clients: Clients, region: str, code: str) -> float:
         return float(quotas.get_aws_default_service_quota(**wanted)["Quota"]["Value"])
 
 
-def shortage(spec: Spec, kind: InstanceType, allowed: float, living: Sequence[Mapping[str, Any]]) -> list[Problem]:
-    """A Problem if the machine's vCPUs do not fit into the quota any more."""
-    code, used = code_for(kind, spec.spot), 0
-    if kind.vcpus is None:
-        return []
+def used(spec: Spec, kind: InstanceType, living: Sequence[Mapping[str, Any]]) -> int:
+    """vCPUs of the instances that count against the same quota as the type."""
+    code, vcpus = code_for(kind, spec.spot), 0
     for instance in living:
         other = every().get(instance["InstanceType"])
         spot = instance.get("InstanceLifecycle") == "spot"
         if other and spot == spec.spot and code_for(other, spot) == code and instance["State"]["Name"] in COUNTED:
-            used += other.vcpus or 0
-    if used + kind.vcpus <= allowed:
+            vcpus += other.vcpus or 0
+    return vcpus
+
+
+def headroom(allowed: float, in_use: int) -> Headroom | None:
+    """What is left of a quota; None of one that has no limit."""
+    return None if math.isinf(allowed) else Headroom(max(int(allowed) - in_use, 0), int(allowed))
+
+
+def shortage(spec: Spec, kind: InstanceType, allowed: float, in_use: int) -> list[Problem]:
+    """A Problem if the vCPUs of the `spec.count` machines do not fit into the quota any more."""
+    code = code_for(kind, spec.spot)
+    if kind.vcpus is None:
         return []
-    needed = used + kind.vcpus
+    more = spec.count * kind.vcpus
+    if in_use + more <= allowed:
+        return []
+    needed, machines = in_use + more, f"{spec.count} × {spec.type} need" if spec.count > 1 else f"{spec.type} needs"
     return [
         Problem(
             f"the quota for {'spot ' if spec.spot else ''}{kind.family} vCPUs in {spec.region} is too small",
-            f"{spec.type} needs {kind.vcpus}, and {used} of {allowed:g} are in use",
+            f"{machines} {more}, and {in_use} of {allowed:g} are in use",
             f"ask for {needed} at {CONSOLE}/{code}?region={spec.region}, or `aws service-quotas "
             f"request-service-quota-increase --service-code ec2 --quota-code {code} --desired-value {needed} "
             f"--region {spec.region}`",

@@ -1,0 +1,40 @@
+"""Azure, through its SDKs, which are imported when something is first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gpucloud.errors import ConfigError
+from gpucloud.providers.azure.policy import policy
+from gpucloud.providers.azure.settings import AzureSettings
+from gpucloud.providers.azure.signs import configured_region
+
+if TYPE_CHECKING:
+    from gpucloud.providers.azure.provider import AzureProvider
+
+__all__ = ["connect", "policy"]
+
+
+def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> AzureProvider:
+    """The Provider for Azure; calls no API. `settings` are the fields of AzureSettings that differ from its defaults.
+
+    Listings show every region, whatever `regions` says: Azure lists a subscription in one call.
+    """
+    from gpucloud.providers.azure.provider import AzureProvider
+
+    return AzureProvider(AzureSettings(**settings), region, regions)
+
+
+def home_region(settings: Mapping[str, Any]) -> str:
+    """The region of the user's Azure configuration (AZURE_DEFAULTS_LOCATION, `location` in ~/.azure/config).
+
+    Raises ConfigError if it names none.
+    """
+    if region := AzureSettings(**settings).region or configured_region():
+        return region
+    raise ConfigError(
+        "no Azure region",
+        "none is given by `--region`, GPUCLOUD_REGION, the config file or the Azure CLI's configuration",
+        "add `--region eastus`, or `az config set defaults.location=eastus`",
+    )
