@@ -14,10 +14,12 @@ from gpucloud.state import config_home
 
 @dataclass(frozen=True)
 class Config:
-    """Every key of config.yaml, with its default. `regions` are the ones that listings look into besides `region`.
+    """Every key of config.yaml, with its default.
 
+    A cloud's machines are made in the first of `region` and `regions` that is a region of that cloud; listings look
+    into all of them. `cloud` leaves only that one to be asked; empty means every one that can be.
     `ttl` is a duration such as `8h`; `allow_ssh_from` a CIDR, empty for the caller's own address;
-    `scenario` names the sandbox's scenario or a scenario file.
+    `scenario` names the sandbox's scenario or a scenario file; `ssh_config` is "on" or "off": may `ssh NAME` work?
     """
 
     cloud: str = ""
@@ -27,21 +29,34 @@ class Config:
     ttl: str = ""
     allow_ssh_from: str = ""
     scenario: str = ""
+    ssh_config: str = "on"
+    flags: frozenset[str] = frozenset()
+    """The keys that the command line set: what they say must hold, while the rest is what is preferred."""
+
+
+KEYS = tuple(field.name for field in fields(Config) if field.name != "flags")
 
 
 def load(overrides: Mapping[str, str | None], environ: Mapping[str, str] = os.environ) -> Config:
     """The settings in force. `overrides` are flags; None or empty means not given. Raises ConfigError."""
     path = config_home() / "config.yaml"
-    values = {**_from_file(path), **_from_environment(environ)}
-    values.update({key: value for key, value in overrides.items() if value})
+    flags = {key: value for key, value in overrides.items() if value}
+    sources: list[dict[str, Any]] = [flags, _from_environment(environ), _from_file(path)]
+    values = {key: value for source in reversed(sources) for key, value in source.items()}
     if isinstance(regions := values.get("regions"), str):
         values["regions"] = [region.strip() for region in regions.split(",") if region.strip()]
-    values["regions"] = tuple(values.get("regions") or ())
-    return Config(**values)
+    # A region that another one overrides may be the one of another cloud, which still holds there.
+    overridden = [
+        str(source["region"]) for source in sources if source.get("region") not in (None, values.get("region"))
+    ]
+    values["regions"] = tuple(dict.fromkeys([*overridden, *(values.get("regions") or ())]))
+    if values.get("ssh_config", "on") not in ("on", "off"):
+        raise ConfigError("ssh_config must be on or off", f"it is {values['ssh_config']!r}")
+    return Config(**values, flags=frozenset(flags))
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    given = {field.name: environ.get(f"GPUCLOUD_{field.name.upper()}") for field in fields(Config)}
+    given = {key: environ.get(f"GPUCLOUD_{key.upper()}") for key in KEYS}
     return {name: value for name, value in given.items() if value}
 
 
@@ -64,11 +79,12 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _checked(path: Path, key: object, value: object) -> object:
-    known = [field.name for field in fields(Config)]
-    if key not in known:
-        raise ConfigError(f"{path}: {key}: unknown key", "", f"known keys: {', '.join(known)}")
+    if key not in KEYS:
+        raise ConfigError(f"{path}: {key}: unknown key", "", f"known keys: {', '.join(KEYS)}")
     if key == "regions" and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
+    if key == "ssh_config" and isinstance(value, bool):  # YAML reads a bare on or off as a truth value
+        return "on" if value else "off"
     if key == "regions" or not isinstance(value, str):
         wanted = "a list of region names" if key == "regions" else "a string"
         raise ConfigError(f"{path}: {key}: must be {wanted}", f"it is {value!r}")

@@ -12,12 +12,13 @@ GpucloudError                  what went wrong, why, and what to do about it
 ├── VerifyFailed          8    the machine is up but not proven
 ├── NotFound              9    no such machine, run or resource
 ├── CloudError            1    the cloud refused for a reason that we have no better class for
+├── SomeFailed            *    of several machines some failed; 10 if one of them may remain, else the first one's code
 └── MayStillCost         10    something billable may remain
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, unique
 
@@ -121,6 +122,16 @@ class MayStillCost(GpucloudError):
     """Something billable may remain; the message names it."""
 
     status = ExitStatus.MAY_STILL_COST
+
+
+class SomeFailed(GpucloudError):
+    """Of several machines some failed: `errors` by machine name. The others are what was asked for."""
+
+    def __init__(self, errors: Mapping[str, GpucloudError], of: int) -> None:
+        super().__init__(f"{len(errors)} of {of} machines failed", ", ".join(errors))
+        self.errors = dict(errors)
+        statuses = [error.status for error in errors.values()]
+        self.status = ExitStatus.MAY_STILL_COST if ExitStatus.MAY_STILL_COST in statuses else statuses[0]
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,41 @@ HOURS_PER_MONTH = 730
 
 
 @dataclass(frozen=True)
-class DiskPrice:
-    """USD per GB and month of the disk that we make, with where and when the price was seen."""
+class KeepingPrice:
+    """What a stopped machine of ours goes on costing in a region, with where and when the prices were seen.
 
-    usd: float
+    `usd_per_gb` is USD per GB and month of its disk; a cloud that sells disks in sizes has `usd_by_size` instead, USD
+    per month by the largest GB of each size. `usd_per_address` is USD per hour of the public address that it keeps.
+    """
+
     as_of: str
     source: str
+    usd_per_gb: float = 0.0
+    usd_by_size: tuple[tuple[int, float], ...] = ()
+    usd_per_address: float = 0.0
+
+    def per_hour(self, disk_gb: int) -> float | None:
+        """USD per hour with a disk of that size; None for one that is larger than every size whose price we know."""
+        if not self.usd_by_size:
+            return self.usd_per_gb * disk_gb / HOURS_PER_MONTH + self.usd_per_address
+        monthly = next((usd for largest, usd in self.usd_by_size if disk_gb <= largest), None)
+        return None if monthly is None else monthly / HOURS_PER_MONTH + self.usd_per_address
 
 
-_DISK = {("aws", "us-east-1"): DiskPrice(0.08, "2026-11", "https://aws.amazon.com/ebs/pricing/ (gp3)")}
+_KEEPING = {
+    ("aws", "us-east-1"): KeepingPrice("2026-11", "https://aws.amazon.com/ebs/pricing/ (gp3)", usd_per_gb=0.08),
+    ("azure", "eastus"): KeepingPrice(
+        "about 2025",
+        "https://prices.azure.com/api/retail/prices (Premium SSD LRS P6 to P30, Standard IPv4 Static Public IP)",
+        usd_by_size=((64, 10.21), (128, 19.71), (256, 38.01), (512, 73.22), (1024, 135.17)),
+        usd_per_address=0.005,
+    ),
+}
 
-_BILLED = {State.PENDING, State.RUNNING, State.STOPPING}
+_BILLED = {State.PENDING, State.RUNNING, State.STOPPING, State.HALTED}
+
+_KEEPS_ADDRESS = {"azure"}
+"""Clouds in which a machine keeps its public address while it is stopped. Their clocks only stop it, too."""
 
 
 def machine_price(machine: Machine) -> Price | None:
@@ -32,13 +56,25 @@ def machine_price(machine: Machine) -> Price | None:
     return price(found, machine.region, machine.spot) if found else None
 
 
-def disk_price(machine: Machine) -> DiskPrice | None:
-    """The price of its disk in its region."""
-    return _DISK.get((machine.cloud, machine.region))
+def keeping_price(machine: Machine) -> KeepingPrice | None:
+    """What it costs to keep a stopped machine in its region."""
+    return _KEEPING.get((machine.cloud, machine.region))
+
+
+def end_of_life(cloud: str) -> str:
+    """What becomes of a machine at the end of its lifetime: `terminated`, or `deallocated`, which is not free."""
+    return "deallocated" if cloud in _KEEPS_ADDRESS else "terminated"
+
+
+def what_stays(cloud: str) -> str:
+    """What a stopped machine goes on costing, in words."""
+    return "disk and address still cost" if cloud in _KEEPS_ADDRESS else "the disk still costs"
 
 
 def cost_so_far(machine: Machine, now: datetime) -> float | None:
     """USD for compute since the machine was last started; both times must be aware. Earlier runs are not known here.
+
+    A halted machine is billed like one that runs.
 
     None for a machine that does not run: the clouds do not tell for how long it did.
     """
@@ -50,11 +86,9 @@ def cost_so_far(machine: Machine, now: datetime) -> float | None:
 
 
 def stopped_usd_per_hour(machine: Machine) -> float | None:
-    """USD per hour that the machine costs even while it is stopped: its disk."""
-    monthly = disk_price(machine)
-    if monthly is None or machine.disk_gb is None:
-        return None
-    return monthly.usd * machine.disk_gb / HOURS_PER_MONTH
+    """USD per hour that the machine costs even while it is stopped: its disk, and the address if it keeps one."""
+    known = keeping_price(machine)
+    return None if known is None or machine.disk_gb is None else known.per_hour(machine.disk_gb)
 
 
 def per_hour(known: Price) -> str:

@@ -71,6 +71,10 @@ def _silent(event: str, step: str) -> None:
     """The observer of callers that want none."""
 
 
+def _always() -> None:
+    """The `proceed` of callers whom a signal interrupts in the midst of everything."""
+
+
 def known_facts(log: Log) -> dict[str, str]:
     """Everything that the run's steps recorded so far, merged in order."""
     merged: dict[str, str] = {}
@@ -79,14 +83,18 @@ def known_facts(log: Log) -> dict[str, str]:
     return merged
 
 
-def run(steps: Sequence[Step], log: Log, observe: Observer = _silent) -> dict[str, str]:
+def run(
+    steps: Sequence[Step], log: Log, observe: Observer = _silent, proceed: Callable[[], None] = _always
+) -> dict[str, str]:
     """Do every step that the journal does not have as done, in order, and return the merged facts.
 
-    Call it inside `transaction`, which undoes what an interruption leaves half done.
+    Call it inside `transaction`, which undoes what an interruption leaves half done. `proceed` is called before each
+    step and may raise: nothing of that step has been asked for then.
     """
     for step in steps:
         if log.facts_of(step.id) is not None:
             continue
+        proceed()
         log.intent(step.id, step.name)
         observe("do", step.id)
         try:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import current_thread, main_thread
 from types import FrameType
 
 from gpucloud.errors import ExitStatus
@@ -41,8 +42,14 @@ def install() -> None:
 @contextmanager
 def rollback_to_come() -> Iterator[None]:
     """For a body whose failure is undone by what encloses this: only one thing interrupts it, be it a signal or an
-    error, and from then on signals wait."""
+    error, and from then on signals wait.
+
+    No signal interrupts any thread but the main one, which has a rollback of its own to come while it waits for them.
+    """
     global _rollbacks
+    if current_thread() is not main_thread():
+        yield
+        return
     _rollbacks += 1
     try:
         yield

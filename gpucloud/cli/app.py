@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,7 @@ from gpucloud import __version__
 
 if TYPE_CHECKING:
     from gpucloud.config import Config
-    from gpucloud.ops.context import Context
+    from gpucloud.ops.context import Context, Remark
     from gpucloud.progress import Report
 
 app = typer.Typer(
@@ -32,6 +34,7 @@ class Globals:
     cloud: str
     region: str
     command: list[str]  # what stands after `--`
+    remarks: set[str] = field(default_factory=set)  # what has been said on stderr
 
 
 def _version(wanted: bool) -> None:
@@ -44,12 +47,12 @@ def _version(wanted: bool) -> None:
 def options(
     ctx: typer.Context,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the embedded cloud: no account, no cost.")] = False,
-    cloud: Annotated[str, typer.Option(help="Consider only types of aws or azure (azure: prices only).")] = "",
-    region: Annotated[str, typer.Option(help="Region, such as us-east-1.")] = "",
+    cloud: Annotated[str, typer.Option(help="Only aws or only azure; default: every cloud that can be asked.")] = "",
+    region: Annotated[str, typer.Option(help="Region, such as us-east-1 or eastus.")] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version.")] = False,
 ) -> None:
-    """One command to a verified NVIDIA GPU machine on AWS, and no forgotten bills."""
+    """One command to a verified NVIDIA GPU machine on AWS or Azure, and no forgotten bills."""
     ctx.obj = Globals(sandbox, cloud, region, ctx.obj or [])
 
 
@@ -60,13 +63,22 @@ def settings(ctx: typer.Context) -> Config:
     return config.load({"cloud": ctx.obj.cloud, "region": ctx.obj.region})
 
 
-def context(ctx: typer.Context, report: Report | None = None) -> Context:
-    """The world that the command works in: the real clouds, or the sandbox."""
+def context(ctx: typer.Context, report: Report | None = None, remark: Remark | None = None) -> Context:
+    """The world that the command works in: the real clouds, or the sandbox. Remarks go to stderr, each one once."""
     from gpucloud.cli.live import quiet
     from gpucloud.ops import context as worlds
 
     make = worlds.sandbox if ctx.obj.sandbox else worlds.real
-    return make(settings(ctx), report or quiet)
+    return make(settings(ctx), report or quiet, remark or partial(write_remark, ctx))
+
+
+def write_remark(ctx: typer.Context, text: str) -> None:
+    """A line on stderr, once in the life of a command."""
+    from gpucloud.cli.render import for_world
+
+    if text not in ctx.obj.remarks:
+        ctx.obj.remarks.add(text)
+        sys.stderr.write(for_world(text, simulated=ctx.obj.sandbox) + "\n")
 
 
 VERBS = (

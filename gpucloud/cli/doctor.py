@@ -14,12 +14,15 @@ from gpucloud.cli.render import Format, document, rows
 @app.app.command()
 def doctor(
     ctx: typer.Context,
-    policy: Annotated[str, typer.Option(help="Print the least-privilege policy for `aws` and do nothing else.")] = "",
+    policy: Annotated[
+        str, typer.Option(help="Print the least-privilege policy for `aws` or `azure` and do nothing else.")
+    ] = "",
     output: Output = Format.TABLE,
 ) -> None:
     """Look at what gpucloud needs, and change nothing.
 
-    Looks at OpenSSH, the sandbox, credentials, permissions and quota. Exits with 3 if something fails.
+    Looks at OpenSSH, the sandbox, and the credentials, permissions and quota of each cloud. Exits with 3 if something
+    fails; a cloud without credentials does not count as long as another one has them.
     """
     from gpucloud.errors import ExitStatus
     from gpucloud.ops import doctor as ops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,16 +34,17 @@ def down(
     from gpucloud.ops import down as ops
 
     context = app.context(ctx)
-    targets = ops.targets(context, names or [], all_machines, run_id)
-    if dry_run or not targets:
-        show.would_remove(targets, output)
+    wanted = ops.wanted(context, names or [], all_machines, run_id)
+    if dry_run or not wanted.targets:
+        show.would_remove(wanted, output)
+        ops.require_gone([], wanted.unasked)
         return
-    confirm(f"terminate and remove {_listed(targets)}?", yes)
+    confirm(f"terminate and remove {_listed(wanted.targets)}?", yes)
     with view() as screen:
-        receipts = ops.down(app.context(ctx, screen.report), targets)
+        receipts = ops.down(app.context(ctx, screen.report), wanted.targets)
     show.receipts(receipts, output)
-    ops.require_gone(receipts)
+    ops.require_gone(receipts, wanted.unasked)
 
 
-def _listed(targets: list[Target]) -> str:
+def _listed(targets: Sequence[Target]) -> str:
     return ", ".join(f"{target.name} ({target.what})" for target in targets)

@@ -6,9 +6,9 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from gpucloud.progress import Progress, Status
@@ -27,9 +27,13 @@ def quiet(_: Progress) -> None:
 
 
 class View(Protocol):
-    """Shows progress until the command is over. `say` prints a line above it; `hourly_usd` adds the cost so far."""
+    """Shows progress until the command is over. `say` prints a line above it; `hourly_usd` adds the cost so far.
+
+    `several` says that it is about many machines: one line for each has to do then.
+    """
 
     hourly_usd: float | None
+    several: bool
 
     def report(self, event: Progress) -> None: ...
     def say(self, text: str) -> None: ...
@@ -92,6 +96,7 @@ class _Plain:
 
     def __init__(self) -> None:
         self.hourly_usd: float | None = None
+        self.several = False
         self._begun = time.monotonic()
 
     def report(self, event: Progress) -> None:
@@ -120,6 +125,7 @@ class _Board:
 
     console: Console
     hourly_usd: float | None = None
+    several: bool = False
     begun: float = field(default_factory=time.monotonic)
     rows: dict[tuple[str, str], _Row] = field(default_factory=dict)
 
@@ -128,6 +134,10 @@ class _Board:
 
     def report(self, event: Progress) -> None:
         now = time.monotonic()
+        if event.step.startswith("undo "):  # what was going on has been left
+            for (machine, step), left in list(self.rows.items()):
+                if machine == event.machine and step != event.step:
+                    left.ended = left.ended or now
         row = self.rows.setdefault((event.machine, event.step), _Row(now))
         row.text = event.text or row.text
         if event.status is Status.LINE:
@@ -145,19 +155,38 @@ class _Board:
         from rich.text import Text
 
         now, rows = time.monotonic(), list(self.rows.items())  # a copy: events arrive while this is drawn
+        lines = _by_machine(rows) if self.several else [(step, row) for (_, step), row in rows]
         grid = Table.grid(padding=(0, 2), expand=True)
         for column in range(3):  # these are never squeezed: only the text of the last column is
-            width = None if column != 1 else max((len(step) for (_, step), _ in rows), default=1)
+            width = None if column != 1 else max((len(label) for label, _ in lines), default=1)
             grid.add_column(no_wrap=True, min_width=width or 1, justify="right" if column == 2 else "left")
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for (_, step), row in rows:
+        for label, row in lines:
             style = _STYLES.get(row.status, "")
             took = (row.ended or now) - row.begun
             elapsed = "" if row.status is Status.NOTE else f"{took:.1f}s"
-            grid.add_row(Text(_MARKS[row.status], style=style), step, Text(elapsed, style="dim"), Text(row.text, "dim"))
+            grid.add_row(
+                Text(_MARKS[row.status], style=style), label, Text(elapsed, style="dim"), Text(row.text, "dim")
+            )
         return Group(grid, Text(self._footer(now), style="dim"))
 
     def _footer(self, now: float) -> str:
         passed = now - self.begun
         cost = f" · ${self.hourly_usd * passed / 3600:.4f} so far" if self.hourly_usd is not None else ""
         return f"{passed:.0f}s{cost}"
+
+
+def _by_machine(rows: Sequence[tuple[tuple[str, str], _Row]]) -> list[tuple[str, _Row]]:
+    """One line for each machine: the step that it is at, and the time since its first one."""
+    steps: dict[str, list[tuple[str, _Row]]] = {}
+    for (machine, step), row in rows:
+        steps.setdefault(machine, []).append((step, row))
+    return [(machine, _at(each)) for machine, each in steps.items()]
+
+
+def _at(steps: Sequence[tuple[str, _Row]]) -> _Row:
+    """What began last of what goes on; else what ended last, remarks aside."""
+    going = [(step, row) for step, row in steps if row.ended is None]
+    ended = [(step, row) for step, row in steps if row.status is not Status.NOTE] or steps
+    step, row = max(going, key=lambda each: each[1].begun) if going else max(ended, key=lambda each: each[1].ended or 0)
+    return replace(row, begun=steps[0][1].begun, text=f"{step}  {row.text}")

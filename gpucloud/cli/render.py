@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum, unique
 from typing import Any
 
-from gpucloud.errors import CapacityError, GpucloudError, PreflightFailed, Problem, StageFailed
+from gpucloud.errors import CapacityError, GpucloudError, PreflightFailed, Problem, SomeFailed, StageFailed
 
 
 @unique
@@ -21,6 +21,7 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+_STYLE = re.compile(r"\033\[[0-9;]*m")
 _COMMAND = re.compile(r"`gpucloud (?!--sandbox|sandbox )")
 
 
@@ -30,7 +31,9 @@ def for_world(text: str, *, simulated: bool) -> str:
 
 
 def error_text(error: GpucloudError) -> str:
-    """The error as people read it: what and why, then what to do; every problem of a preflight."""
+    """The error as people read it: what and why, then what to do; every problem of a preflight, every machine."""
+    if isinstance(error, SomeFailed):
+        return "\n".join(_of_machine(name, each) for name, each in error.errors.items())
     if isinstance(error, PreflightFailed):
         return "\n".join(_finding(problem) for problem in error.problems)
     details: list[str] = []
@@ -39,6 +42,10 @@ def error_text(error: GpucloudError) -> str:
     if isinstance(error, StageFailed):
         details = [f"  | {line}" for line in error.tail]
     return _finding(error, details)
+
+
+def _of_machine(name: str, error: GpucloudError) -> str:
+    return re.sub("^error: ", f"error: {name}: ", error_text(error), flags=re.MULTILINE)
 
 
 def _finding(found: GpucloudError | Problem, details: Sequence[str] = ()) -> str:
@@ -70,10 +77,21 @@ def rows(data: Sequence[Mapping[str, Any]], form: Format, columns: Mapping[str, 
 
 def table(lines: Sequence[Sequence[str]]) -> None:
     """Columns on stdout; the first line is the heading, bold on a terminal. Nothing is cut, piped or not."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for number, line in enumerate(lines):
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    for number, text in enumerate(aligned(lines)):
         sys.stdout.write(f"\033[1m{text}\033[0m\n" if number == 0 and colours() else f"{text}\n")
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines with their cells in columns."""
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+        yield "  ".join(cells).rstrip()
+
+
+def _width(cell: str) -> int:
+    """Columns that it takes on a terminal: a style takes none."""
+    return len(_STYLE.sub("", cell))
 
 
 def colours() -> bool:

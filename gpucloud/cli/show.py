@@ -6,16 +6,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpucloud.cli.render import Format, document, for_world, paint, rows, table
+from gpucloud.cli.render import Format, aligned, document, for_world, paint, rows, table
 
 if TYPE_CHECKING:
     from gpucloud.cli.live import View
     from gpucloud.machine import Machine
     from gpucloud.ops.context import Context
-    from gpucloud.ops.down import Receipt, Target
+    from gpucloud.ops.down import Receipt, Wanted
+    from gpucloud.ops.offers import Offer
     from gpucloud.ops.planning import Plan
     from gpucloud.ops.undo import Interrupted
-    from gpucloud.ops.up import Outcome
+    from gpucloud.ops.up import Outcome, Prepared
     from gpucloud.sandbox.client import SandboxInfo
     from gpucloud.verify.report import Report
 
@@ -61,6 +62,14 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
     }
 
 
+def intent(prepared: Prepared, context: Context, screen: View) -> None:
+    """What is about to be made, or to be brought to the plan."""
+    if prepared.existing is None:
+        plan(prepared.plan, context, screen)
+    else:
+        existing(prepared.existing, prepared.plan, screen)
+
+
 def plan(decided: Plan, context: Context, screen: View) -> None:
     """Three lines before anything is made: what, where, with what, for how much."""
     from gpucloud import money
@@ -72,13 +81,42 @@ def plan(decided: Plan, context: Context, screen: View) -> None:
     gpus = f"{facts['gpu_count']:g} × {facts['gpu']} {facts['gpu_memory_gb']:g} GB"
     kind = "spot" if facts["spot"] else "on-demand"
     where = f"{'sandbox ' if context.simulated else ''}{facts['region']}"
-    limit = f", ends by itself after {format_duration(facts['ttl_minutes'])}" if facts["ttl_minutes"] else ""
-    screen.say(f"{facts['name']}: {facts['type']} ({gpus}), {kind}, {where}{limit}")
+    after = format_duration(facts["ttl_minutes"]) if facts["ttl_minutes"] else ""
+    screen.say(f"{facts['name']}: {facts['type']} ({gpus}), {kind}, {where}{_end(decided, after, context)}")
     indent = " " * len(facts["name"])
     screen.say(f"{indent}  {billed}")
     torch = f"torch {facts['torch']}, " if facts["torch"] else ""
     stack = f"driver {facts['driver']}, {torch}stages {' '.join(facts['stages'])}"
     screen.say(f"{indent}  {facts['image']}, {facts['disk_gb']} GB, {stack}")
+
+
+def _end(decided: Plan, after: str, context: Context) -> str:
+    """What becomes of the machine at the end of its lifetime, where it has one."""
+    from gpucloud import money
+
+    if not after:
+        return ""
+    if money.end_of_life(decided.cloud) == "terminated":
+        return f", ends by itself after {after}"
+    stays = f"{money.what_stays(decided.cloud)} until `gpucloud down {decided.spec.name}`"
+    return for_world(f", is deallocated after {after}: {stays}", simulated=context.simulated)
+
+
+def offers(found: Sequence[Offer], screen: View) -> None:
+    """What was considered, the cheapest first; an arrow at what is taken, if anything can be had."""
+    heading = ("", "cloud", "type", "region", "zone", "$/h", "price of", "vCPUs free", "can it be had?")
+    taken = next((each for each in found if not each.problems), None)
+    for line in aligned([heading, *(_offer(each, each is taken) for each in found)]):
+        screen.say(line)
+
+
+def _offer(offer: Offer, taken: bool) -> tuple[str, ...]:
+    facts = offer.to_dict()
+    price = f"{facts['usd_per_hour']:.4g}" if facts["usd_per_hour"] is not None else "unknown"
+    answer = "; ".join(": ".join(filter(None, (each.what, each.why))) for each in offer.problems) or "yes"
+    place = (facts["cloud"], facts["type"], facts["region"], facts["zone"])
+    quota = f"{offer.headroom.free}/{offer.headroom.limit}" if offer.headroom else ""
+    return ("→" if taken else " ", *place, price, facts["price_as_of"] or "", quota, answer)
 
 
 def existing(machine: Machine, decided: Plan, screen: View) -> None:
@@ -89,10 +127,11 @@ def existing(machine: Machine, decided: Plan, screen: View) -> None:
     screen.say(f"{' ' * len(machine.name)}  disk, image and lifetime stay; it is brought through the stages {stages}")
 
 
-def prepared(decided: Plan, exists: bool, output: Format) -> None:
-    """The end of a dry run."""
+def prepared(decided: Plan, exists: bool, output: Format, considered: Sequence[Offer] = ()) -> None:
+    """The end of a dry run. `considered` are the offers among which the plan was chosen."""
     if output is not Format.TABLE:
-        document({**plan_facts(decided), "exists": exists, "dry_run": True}, output)
+        choice = {"offers": [each.to_dict() for each in considered]} if considered else {}
+        document({**plan_facts(decided), **choice, "exists": exists, "dry_run": True}, output)
     elif exists:
         sys.stdout.write(
             f"dry run: {decided.spec.name} exists; `up` would bring it to this plan. Nothing was changed.\n"
@@ -101,16 +140,19 @@ def prepared(decided: Plan, exists: bool, output: Format) -> None:
         sys.stdout.write("dry run: every check passed, nothing was made.\n")
 
 
-def outcome(done: Outcome, output: Format) -> None:
-    """The end of `up`: the machine and how to use it."""
+def outcome_facts(done: Outcome) -> dict[str, Any]:
+    """The end of `up` as JSON: the machine as `ls` shows it, how long it took, and what verify found."""
     from gpucloud.ops import listing
 
+    facts = listing.row(done.machine).to_dict()
+    return {**facts, "seconds": round(done.seconds, 1), "verify": done.report.to_dict()}
+
+
+def outcome(done: Outcome, output: Format) -> None:
+    """The end of `up`: the machine and how to use it."""
     machine = done.machine
     if output is not Format.TABLE:
-        document(
-            {**listing.row(machine).to_dict(), "seconds": round(done.seconds, 1), "verify": done.report.to_dict()},
-            output,
-        )
+        document(outcome_facts(done), output)
         return
     if len(done.attempts) > 1:
         table([("zone", "attempt"), *((zone, why or "launched") for zone, why in done.attempts)])
@@ -135,10 +177,12 @@ def _for_people(listed: dict[str, Any]) -> dict[str, Any]:
     from gpucloud.money import format_usd
 
     running = listed["state"] not in ("stopping", "stopped")
+    end = "" if listed["ends_by"] in (None, "terminated") else f" ({listed['ends_by']})"
     return {
         **listed,
+        "state": paint("halted, still billed", "31") if listed["state"] == "halted" else listed["state"],
         "launched_at": _moment(listed["launched_at"]) if running else "",
-        "expires_at": _moment(listed["expires_at"]),
+        "expires_at": _moment(listed["expires_at"]) + end,
         "usd_so_far": format_usd(listed["usd_so_far"]) if running else "",
     }
 
@@ -148,10 +192,11 @@ def _moment(iso: str | None) -> str:
     return iso[:16].replace("T", " ") if iso else ""
 
 
-def fresh_page() -> None:
-    """On a terminal the next listing takes the place of the last one; elsewhere it follows it."""
+def fresh_page() -> bool:
+    """On a terminal the next listing takes the place of the last one; elsewhere it follows it. Was the page wiped?"""
     if sys.stdout.isatty():
         sys.stdout.write("\033[H\033[2J")
+    return sys.stdout.isatty()
 
 
 def interrupted(context: Context, runs: Sequence[Interrupted]) -> None:
@@ -161,11 +206,11 @@ def interrupted(context: Context, runs: Sequence[Interrupted]) -> None:
         sys.stderr.write(for_world(remark, simulated=context.simulated) + "\n")
 
 
-def would_remove(targets: Sequence[Target], output: Format) -> None:
-    """The end of `down --dry-run`, or of a `down` that finds nothing."""
-    listed = [{"name": each.name, "run": each.run, "region": each.region, "what": each.what} for each in targets]
-    columns = {key: key for key in ("name", "run", "region", "what")}
-    rows(listed, output, columns, empty="there is nothing to remove")
+def would_remove(wanted: Wanted, output: Format) -> None:
+    """The end of `down --dry-run`, or of a `down` that finds nothing where it could look."""
+    columns = {key: key for key in ("name", "run", "cloud", "region", "what")}
+    listed = [{key: getattr(each, key) for key in columns} for each in wanted.targets]
+    rows(listed, output, columns, empty="" if wanted.unasked else "there is nothing to remove")
 
 
 def recovered(removed: Mapping[str, Sequence[str]], output: Format) -> None:
@@ -189,6 +234,12 @@ def sandbox(info: SandboxInfo, output: Format) -> None:
         "ssh_port": info.ssh_port,
         "access_key": info.access_key,
         "secret_key": info.secret_key,
+        "azure_endpoint": info.azure_endpoint,
+        "azure_ca": info.azure_ca,
+        "azure_tenant": info.azure_tenant,
+        "azure_client_id": info.azure_client_id,
+        "azure_client_secret": info.azure_client_secret,
+        "azure_subscription": info.azure_subscription,
         "folder": str(info.state_dir),
     }
     if output is not Format.TABLE:
@@ -220,12 +271,14 @@ def _report(report: Report) -> None:
 
 def receipts(found: Sequence[Receipt], output: Format) -> None:
     """What is gone, piece by piece, and what is not."""
+    from gpucloud.ops.find import short_id
+
     if output is not Format.TABLE:
         document([receipt.to_dict() for receipt in found], output)
         return
     for receipt in found:
         lines = [(receipt.name, receipt.region, "")]
-        lines += [(each.kind, each.id, "gone") for each in receipt.gone]
+        lines += [(each.kind, short_id(each.id), "gone") for each in receipt.gone]
         lines += [(each.kind, each.id, f"STILL THERE: {reason}") for each, reason in receipt.remains]
         if receipt.error:
             lines.append(("", "", f"NOT FINISHED: {receipt.error}"))

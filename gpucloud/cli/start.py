@@ -11,7 +11,7 @@ from gpucloud.cli.render import Format
 
 @app.app.command()
 def start(ctx: typer.Context, names: Names, output: Output = Format.TABLE) -> None:
-    """Bring stopped machines back. Their address is a new one."""
+    """Bring stopped machines back. On AWS their address is a new one."""
     from gpucloud.cli import show
     from gpucloud.cli.live import view
     from gpucloud.ops import find, power

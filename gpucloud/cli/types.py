@@ -33,17 +33,16 @@ def types(
     max_price: Annotated[float | None, typer.Option(help="Most USD per hour.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List GPU instance types, cheapest first. List prices without tax; unknown values are empty."""
+    """List the GPU instance types of every cloud, cheapest first.
+
+    List prices without tax, in the configured region of each cloud; unknown values are empty.
+    """
     from dataclasses import asdict
 
-    from gpucloud.catalog import listing
-    from gpucloud.catalog import types as catalog
-    from gpucloud.ops.request import split_gpu
+    from gpucloud.ops import listing
+    from gpucloud.ops.request import Request, split_gpu
 
     wanted, count = split_gpu(gpu)
-    config = app.settings(ctx)
-    region = config.region
-    found = catalog.search(
-        gpu=wanted, count=count, memory_gb=memory, max_price=max_price, region=region, cloud=config.cloud
-    )
-    rows([asdict(row) for row in listing.rows(found, region)], output, _COLUMNS, empty="no type fits")
+    request = Request(gpu=wanted, gpu_count=count, memory_gb=memory, max_price=max_price)
+    found = listing.prices(app.settings(ctx), request)
+    rows([asdict(row) for row in found], output, _COLUMNS, empty="no type fits")

@@ -30,18 +30,20 @@ def up(
     zone: Annotated[str, typer.Option(help="Only this availability zone.")] = "",
     allow_ssh_from: Annotated[str, typer.Option(help="CIDR; default: your own address.")] = "",
     keep_on_failure: Annotated[bool, typer.Option("--keep-on-failure", help="Do not remove what failed.")] = False,
+    count: Annotated[int, typer.Option(help="So many at once: NAME-1, NAME-2 …; what is good stays.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and check, change nothing.")] = False,
     run_id: Annotated[str, typer.Option(help="Name the run yourself, for `down --run-id`.")] = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")] = Format.TABLE,
 ) -> None:
     """Create a GPU machine, install the stack and prove that it works."""
+    from gpucloud.cli import fleet
     from gpucloud.ops.request import Request, split_gpu
 
-    wanted, count = split_gpu(gpu)
+    wanted, gpus = split_gpu(gpu)
     request = Request(
         type,
         wanted,
-        count,
+        gpus,
         memory,
         max_price,
         name,
@@ -55,26 +57,39 @@ def up(
         allow_ssh_from,
         run_id,
     )
-    _up(ctx, request, keep_on_failure, dry_run, output)
+    if count == 1:
+        _up(ctx, request, keep_on_failure, dry_run, output)
+    else:
+        fleet.up(ctx, request, count, keep_on_failure, dry_run, output)
 
 
 def _up(ctx: typer.Context, request: Request, keep: bool, dry_run: bool, output: Format) -> None:
     from gpucloud.cli import show
     from gpucloud.cli.live import view
-    from gpucloud.ops import planning, up
+    from gpucloud.ops import offers, planning, up
+    from gpucloud.ops.up import Outcome, Prepared
 
     with view() as screen:
         context = app.context(ctx, screen.report)
-        plan = planning.make(context, request)
-        prepared = up.prepare(context, plan, named=bool(request.name))
-        if prepared.existing is None:
-            show.plan(plan, context, screen)
+        request = offers.with_type_of_existing(context, request)
+        considered = [] if request.type else offers.survey(context, request)
+        if considered:
+            show.offers(considered, screen)
+            prepared = offers.cheapest(considered).prepared
         else:
-            show.existing(prepared.existing, plan, screen)
-        if not dry_run:
-            screen.hourly_usd = plan.price.usd if plan.price and not context.simulated else None
-            outcome = up.carry_out(context, prepared, keep_on_failure=keep)
+            prepared = up.prepare(context, planning.make(context, request), named=bool(request.name))
+
+        def make(prepared: Prepared) -> Outcome:
+            show.intent(prepared, context, screen)
+            price = prepared.plan.price
+            screen.hourly_usd = price.usd if price and not context.simulated else None
+            return up.carry_out(context, prepared, keep_on_failure=keep)
+
+        if dry_run:
+            show.intent(prepared, context, screen)
+        else:
+            outcome = offers.take(context, considered, make) if considered else make(prepared)
     if dry_run:
-        show.prepared(plan, prepared.existing is not None, output)
+        show.prepared(prepared.plan, prepared.existing is not None, output, considered)
     else:
         show.outcome(outcome, output)

@@ -18,11 +18,10 @@ LOOK_EVERY = 20.0
 
 
 def address_of(machine: Machine) -> str:
-    """The public address. Raises Unreachable if there is none, as for a stopped machine."""
-    if machine.address is None:
-        raise Unreachable(
-            f"{machine.name} has no address", f"it is {machine.state}", f"start it with `gpucloud start {machine.name}`"
-        )
+    """The public address. Raises Unreachable for a machine at rest: it has none, or nothing that answers there."""
+    if machine.address is None or machine.state in (State.STOPPED, State.HALTED):
+        what = f"{machine.name} has no address" if machine.address is None else f"{machine.name} does not run"
+        raise Unreachable(what, f"it is {machine.state}", f"start it with `gpucloud start {machine.name}`")
     return machine.address
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gpucloud import journal
+from gpucloud.catalog import types
 from gpucloud.config import Config
+from gpucloud.errors import ConfigError, UsageError
 from gpucloud.progress import Progress, Report, Status
 from gpucloud.providers.base import Provider
 from gpucloud.state import State, state_home
@@ -16,8 +19,11 @@ from gpucloud.waiting import Waiter
 if TYPE_CHECKING:
     from gpucloud.sandbox.client import SandboxInfo
 
-SANDBOX_REGION = "us-east-1"
-DEFAULT_CLOUD = "aws"
+Remark = Callable[[str], None]
+"""Takes a line that a person must see even where only a result is shown."""
+
+LIST_EVERY_REGION = frozenset({"azure"})
+"""Clouds that list the machines of all their regions whichever they are asked in: nobody has to name one for that."""
 
 
 @dataclass(frozen=True)
@@ -33,45 +39,88 @@ class Context:
     report: Report
     simulated: bool = False
     waiter: Waiter = field(default_factory=Waiter)
+    remark: Remark = warnings.warn
 
-    def provider(self, cloud: str = "", region: str = "", *, regions: Sequence[str] = ()) -> Provider:
-        """The cloud (default: the configured one, else AWS).
+    @property
+    def clouds(self) -> tuple[str, ...]:
+        """The clouds to ask: the configured one, or all. A sandbox has those that it emulates. Raises UsageError."""
+        from gpucloud.providers import registry
 
-        Machines are made in `region` (default: the configured one); listings look at `regions` too (default: every
-        region that we know of).
+        return chosen_clouds(self.config, self.settings if self.simulated else registry.CLOUDS)
+
+    def provider(self, cloud: str, region: str = "", *, regions: Sequence[str] = ()) -> Provider:
+        """A cloud. Machines are made in `region`; listings look at `regions` too.
+
+        By default that is where machines of this cloud may be, as far as this computer knows. Raises ConfigError if
+        it knows of no region at all.
         """
         from gpucloud.providers import registry
 
-        cloud = cloud or self.cloud
-        here = region or self.region(cloud)
-        return registry.connect(cloud, self.settings.get(cloud, {}), here, regions or self.regions(here))
-
-    @property
-    def cloud(self) -> str:
-        """Where to look and launch when nothing else decides."""
-        return self.config.cloud or DEFAULT_CLOUD
+        here = region or self._some_region(cloud)
+        return registry.connect(cloud, self.settings.get(cloud, {}), here, regions or self.regions(cloud, here))
 
     def region(self, cloud: str) -> str:
-        """Where machines are made: as configured here, or in the cloud's own configuration. Raises ConfigError."""
+        """Where machines are made: as configured here, or in the cloud's own configuration. Raises ConfigError.
+
+        A configured region of another cloud says nothing about this one.
+        """
         from gpucloud.providers import registry
 
-        return self.config.region or registry.home_region(cloud, self.settings.get(cloud, {}))
+        for region in configured_regions(self.config, cloud):
+            return region
+        return registry.home_region(cloud, self.settings.get(cloud, {}))
 
-    def regions(self, here: str) -> tuple[str, ...]:
-        """Where our machines may be: here, the configured regions, and those of every run that was not undone."""
-        used = [str(header["region"]) for header in journal.standing(self.state.journal_paths())]
-        return tuple(dict.fromkeys(region for region in (here, *self.config.regions, *used) if region))
+    def regions(self, cloud: str, here: str) -> tuple[str, ...]:
+        """Where our machines of a cloud may be: here, and wherever this computer knows of."""
+        return tuple(dict.fromkeys([here, *configured_regions(self.config, cloud), *self._used(cloud)]))
+
+    def _used(self, cloud: str) -> list[str]:
+        """The regions of every run of this computer that was not undone."""
+        headers = journal.standing(self.state.journal_paths())
+        return [str(header["region"]) for header in headers if header["cloud"] == cloud]
+
+    def _some_region(self, cloud: str) -> str:
+        """A region to look for machines from: where they are made, or else where one was, or any if it does not matter.
+
+        Raises ConfigError.
+        """
+        try:
+            return self.region(cloud)
+        except ConfigError:
+            anywhere = [types.REFERENCE_REGION[cloud]] if cloud in LIST_EVERY_REGION else []
+            for region in (*self._used(cloud), *anywhere):
+                return region
+            raise
 
     def tell(self, machine: str, step: str, status: Status, text: str = "") -> None:
         self.report(Progress(machine, step, status, text))
 
 
-def real(config: Config, report: Report) -> Context:
+def chosen_clouds(config: Config, every: Iterable[str]) -> tuple[str, ...]:
+    """Of all clouds the configured one, or every one. Raises UsageError for one that is not among them."""
+    if config.cloud and config.cloud not in every:
+        raise UsageError(f"the cloud {config.cloud} is not supported", "", f"choose one of {', '.join(every)}")
+    return (config.cloud,) if config.cloud else tuple(every)
+
+
+def configured_regions(config: Config, cloud: str) -> Iterator[str]:
+    """The configured regions that are not another cloud's, the first one that says where machines are made."""
+    for region in (config.region, *config.regions):
+        if region and types.cloud_of_region(region) in ("", cloud):
+            yield region
+
+
+def may_be_meant(config: Config, cloud: str) -> bool:
+    """Can a machine be made in that cloud where `--region` was given? Not if that is a region of another one."""
+    return "region" not in config.flags or types.cloud_of_region(config.region) in ("", cloud)
+
+
+def real(config: Config, report: Report, remark: Remark = warnings.warn) -> Context:
     """The real clouds, with the credentials that their SDKs find."""
-    return Context(config, State(state_home()), {}, report)
+    return Context(config, State(state_home()), {}, report, remark=remark)
 
 
-def sandbox(config: Config, report: Report) -> Context:
+def sandbox(config: Config, report: Report, remark: Remark = warnings.warn) -> Context:
     """The embedded cloud, started if it does not run. Its machines have local state of their own."""
     from gpucloud.sandbox import client
 
@@ -83,8 +132,7 @@ def sandbox(config: Config, report: Report) -> Context:
     if fresh:
         text = f"[simulated] cloud at {info.endpoint}, scenario {info.scenario}"
         report(Progress("sandbox", "sandbox", Status.DONE, text))
-    here = replace(config, region=config.region or SANDBOX_REGION)
-    return Context(here, State(home / "client"), _settings(info), report, simulated=True)
+    return Context(config, State(home / "client"), _settings(info), report, simulated=True, remark=remark)
 
 
 def _settings(info: SandboxInfo) -> dict[str, dict[str, Any]]:
@@ -93,7 +141,21 @@ def _settings(info: SandboxInfo) -> dict[str, dict[str, Any]]:
         "endpoint_url": info.endpoint,
         "access_key": info.access_key,
         "secret_key": info.secret_key,
+        "region": "us-east-1",
         "ssh_port": info.ssh_port,
         "checkip_url": info.checkip,
     }
-    return {"aws": aws}
+    azure = {
+        "endpoint_url": info.azure_endpoint,
+        "authority": info.azure_endpoint,
+        "ca_file": info.azure_ca,
+        "tenant": info.azure_tenant,
+        "client_id": info.azure_client_id,
+        "client_secret": info.azure_client_secret,
+        "subscription": info.azure_subscription,
+        "region": "eastus",
+        "ssh_port": info.ssh_port,
+        "checkip_url": info.checkip,
+        "poll_seconds": 0.2,
+    }
+    return {"aws": aws, "azure": azure}

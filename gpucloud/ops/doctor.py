@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from gpucloud.config import Config
-from gpucloud.errors import GpucloudError, UsageError
+from gpucloud.errors import ExitStatus, GpucloudError, Problem, UsageError
 from gpucloud.machine import Spec
-from gpucloud.ops.context import DEFAULT_CLOUD, Context
+from gpucloud.ops import clouds
+from gpucloud.ops.context import Context
+from gpucloud.ops.parallel import in_parallel
 
-PROBE_TYPE = "g4dn.xlarge"
-"""The cheapest way to ask a cloud whether this account can launch a GPU machine."""
+PROBE_TYPES = {"aws": "g4dn.xlarge", "azure": "Standard_NC4as_T4_v3"}
+"""The cheapest way to ask each cloud whether this account can launch a GPU machine."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def policy(cloud: str) -> dict[str, Any]:
 
 def examine(config: Config, world: Callable[[], Context], simulated: bool) -> list[Finding]:
     """Everything, one finding each."""
-    return [_openssh(), _sandbox(), *_cloud(world, simulated)]
+    return [_openssh(), _sandbox(), *_clouds(world, simulated)]
 
 
 def _openssh() -> Finding:
@@ -57,17 +59,41 @@ def _sandbox() -> Finding:
     return Finding("warn", "sandbox", reason) if reason else Finding("ok", "sandbox", "can run here")
 
 
-def _cloud(world: Callable[[], Context], simulated: bool) -> list[Finding]:
-    """What a launch would meet: the preflight of the usual machine."""
-    name = "sandbox" if simulated else DEFAULT_CLOUD
+def _clouds(world: Callable[[], Context], simulated: bool) -> list[Finding]:
+    """What a launch would meet in each cloud: the preflight of the usual machine, all clouds at once.
+
+    A cloud that is not set up is no fault as long as another one is.
+    """
     try:
         context = world()
-        region = context.region(context.cloud)
-        problems = context.provider().preflight(Spec("doctor", region, PROBE_TYPE))
+        looked = in_parallel(lambda cloud: (cloud, *_look(context, cloud)), context.clouds)
     except UsageError:
         raise
     except GpucloudError as error:
-        return [Finding("fail", f"{name}: {error.what}", error.why, error.remedy)]
-    if not problems:
-        return [Finding("ok", name, f"{PROBE_TYPE} can be launched in {region}")]
-    return [Finding("fail", f"{name}: {each.what}", each.why, each.remedy) for each in problems]
+        return [Finding("fail", f"{'sandbox' if simulated else 'clouds'}: {error.what}", error.why, error.remedy)]
+    is_one_set_up = not all(_is_not_set_up(problems) for _, _, problems in looked)
+    findings: list[Finding] = []
+    for cloud, region, problems in looked:
+        name = f"sandbox {cloud}" if simulated else cloud
+        status = "warn" if is_one_set_up and _is_not_set_up(problems) else "fail"
+        findings += [Finding(status, f"{name}: {each.what}", each.why, each.remedy) for each in problems]
+        if not problems:
+            findings.append(Finding("ok", name, f"{PROBE_TYPES[cloud]} can be launched in {region}"))
+    return findings
+
+
+def _look(context: Context, cloud: str) -> tuple[str, list[Problem]]:
+    """Where machines are made, and what is in the way of one there."""
+    try:
+        region = context.region(cloud)
+        return region, context.provider(cloud, region).preflight(Spec("doctor", region, PROBE_TYPES[cloud]))
+    except clouds.NOT_SET_UP as error:
+        return "", [Problem(error.what, error.why, error.remedy, ExitStatus.CREDENTIALS)]
+    except UsageError:
+        raise
+    except GpucloudError as error:
+        return "", [Problem(error.what, error.why, error.remedy, error.status)]
+
+
+def _is_not_set_up(problems: Sequence[Problem]) -> bool:
+    return bool(problems) and all(each.status is ExitStatus.CREDENTIALS for each in problems)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from gpucloud import journal
 from gpucloud.errors import GpucloudError, MayStillCost, UsageError
 from gpucloud.machine import TAG_OWNER, Machine, Resource
-from gpucloud.ops import find, undo
+from gpucloud.ops import clouds, find, sshconfig, undo
 from gpucloud.ops.context import Context
 from gpucloud.ops.parallel import in_parallel
 from gpucloud.progress import Status
@@ -18,8 +18,9 @@ from gpucloud.providers.base import Provider
 GONE_TIMEOUT = 60.0
 """Seconds for listings to forget what was deleted: every delete has already waited for its resource to go."""
 
-_FIRST = ("instance",)
-"""Kinds to delete before the rest: everything else is in use while its instance lives."""
+_FIRST = ("resource-group", "instance")
+"""Kinds to delete before the rest, in this order: a group takes all that is in it along, and what an instance uses
+cannot go before it."""
 
 
 @dataclass(frozen=True)
@@ -56,54 +57,68 @@ class Target:
     what: str = ""
 
 
-def targets(context: Context, names: Sequence[str], every: bool, run: str) -> list[Target]:
+@dataclass(frozen=True)
+class Wanted:
+    """What the arguments name, and the clouds that may hold more of it but could not be asked, with the reason."""
+
+    targets: Sequence[Target]
+    unasked: Mapping[str, GpucloudError] = field(default_factory=dict)
+
+
+def wanted(context: Context, names: Sequence[str], every: bool, run: str) -> Wanted:
     """What the arguments name. Raises UsageError unless exactly one way of naming was used, NotFound for a name."""
     if sum((bool(names), every, bool(run))) != 1:
         raise UsageError("take down what?", "", "give machine names, or --all, or --run-id ID")
     if run:
         return _of_run(context, run)
-    known = context.provider().list()
     if every:
-        return [_of_machine(each) for each in known]
-    return [target for name in names for target in _of_name(context, known, name)]
+        answers = clouds.machines(context)
+        return Wanted([_of_machine(each) for each in clouds.together(answers.given)], answers.unasked(context))
+    known = find.candidates(context, names)
+    return Wanted([target for name in names for target in _of_name(context, known, name)])
 
 
 def _of_machine(machine: Machine) -> Target:
-    what = f"{machine.type} {machine.id}, {machine.state}, of {machine.tags.get(TAG_OWNER, 'nobody known')}"
+    what = (
+        f"{machine.type} {find.short_id(machine.id)}, {machine.state}, of {machine.tags.get(TAG_OWNER, 'nobody known')}"
+    )
     return Target(machine.name, machine.run, machine.cloud, machine.region, what)
 
 
 def _of_name(context: Context, known: Sequence[Machine], name: str) -> list[Target]:
     """The machine of that name, or what is left of one that ended by itself. Raises NotFound if there is neither."""
     if find.by_name(known, name) is None:
-        left = [target for run in undo.runs_of(context.state, name) for target in _of_run(context, run)]
+        left = [target for run in undo.runs_of(context.state, name) for target in _of_run(context, run).targets]
         if left:
             return [replace(target, name=name) for target in left]
     return [_of_machine(find.pick(known, name))]
 
 
-def _of_run(context: Context, run: str) -> list[Target]:
+def _of_run(context: Context, run: str) -> Wanted:
     """Whatever carries the run's tag, in every region that we know of: needs nothing that `up` printed.
 
     A run that was killed on this computer counts even if nothing is listed: what it asked for last may show up yet.
     """
-    found = context.provider().resources(run)
-    killed = [each for each in undo.interrupted(context) if each.run == run]
-    if not (found or killed):
-        return []
-    region = found[0].region if found else killed[0].region
-    return [Target(run, run, context.cloud, region, f"{len(found)} resources")]
+    answers = clouds.ask(context, lambda provider: provider.resources(run), undo.homes_of(context.state, run))
+    regions = {each.cloud: each.region for each in undo.interrupted(context) if each.run == run}
+    regions.update((cloud, found[0].region) for cloud, found in answers.given.items() if found)
+    targets = [
+        Target(run, run, cloud, region, f"{len(answers.given.get(cloud, ()))} resources")
+        for cloud, region in regions.items()
+    ]
+    return Wanted(targets, answers.unasked(context))
 
 
-def down(context: Context, wanted: Sequence[Target]) -> list[Receipt]:
+def down(context: Context, targets: Sequence[Target]) -> list[Receipt]:
     """Remove the targets, all at once. The receipts say what is left; `require_gone` turns that into an error."""
-    return in_parallel(lambda target: _receipt(context, target), wanted)
+    return in_parallel(lambda target: _receipt(context, target), targets)
 
 
-def require_gone(receipts: Sequence[Receipt]) -> None:
-    """Raises MayStillCost that names everything that remains."""
+def require_gone(receipts: Sequence[Receipt], unasked: Mapping[str, GpucloudError] | None = None) -> None:
+    """Raises MayStillCost that names everything that remains, and every cloud that may hold more."""
     remains = [f"{each.kind} {each.id} ({reason})" for receipt in receipts for each, reason in receipt.remains]
     remains += [f"{receipt.name} ({receipt.error})" for receipt in receipts if receipt.error]
+    remains += [f"whatever is in {cloud} ({error})" for cloud, error in (unasked or {}).items()]
     if remains:
         raise MayStillCost("not everything is gone", "; ".join(remains), "run `gpucloud down` again")
 
@@ -136,8 +151,8 @@ def _down(context: Context, target: Target, log: journal.Journal | None) -> Rece
     if log is not None and log.status == "open":  # interrupted: what was asked for last may not be listed yet
         undo.finish(context, log)
     reasons: dict[Resource, str] = {}
-    for resource in sorted(found, key=lambda each: each.kind not in _FIRST):
-        context.tell(target.name, "down", Status.LINE, f"{resource.kind} {resource.id}")
+    for resource in sorted(found, key=_turn):
+        context.tell(target.name, "down", Status.LINE, f"{resource.kind} {find.short_id(resource.id)}")
         try:
             provider.delete(resource)
         except GpucloudError as error:
@@ -149,6 +164,10 @@ def _down(context: Context, target: Target, log: journal.Journal | None) -> Rece
         _close(context, target.run, log)
     context.tell(target.name, "down", Status.FAIL if remains else Status.DONE, f"{len(gone)} resources gone")
     return Receipt(target.name, target.run, target.region, gone, kept)
+
+
+def _turn(resource: Resource) -> int:
+    return _FIRST.index(resource.kind) if resource.kind in _FIRST else len(_FIRST)
 
 
 def _wait_until_gone(context: Context, provider: Provider, run: str) -> list[Resource]:
@@ -166,4 +185,4 @@ def _close(context: Context, run: str, log: journal.Journal | None) -> None:
     """The journal and the keys of a run that is gone have done their service."""
     if log is not None:
         log.removed()
-        context.state.forget_identity(run)
+        sshconfig.forget(context, run)

@@ -22,7 +22,7 @@ def extend(context: Context, machine: Machine, minutes: int) -> Machine:
     The machine first: should the tag fail, it lives as long as was asked for and is merely listed wrongly.
     """
     if machine.expires_at is None:
-        why = "it was made without --ttl, and its shutdown would stop it rather than terminate it"
+        why = "it was made without --ttl: nothing is armed that could be moved"
         raise UsageError(f"{machine.name} has no end to move", why, "`gpucloud stop` or `gpucloud down` it by hand")
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=minutes)
     provider = context.provider(machine.cloud, machine.region)

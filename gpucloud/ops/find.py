@@ -1,12 +1,14 @@
-"""Find machines by the names that people give them. The cloud's tags decide, not local files."""
+"""Find machines by the names that people give them. The clouds' tags decide, not local files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from gpucloud import journal
 from gpucloud.errors import NotFound, UsageError
 from gpucloud.machine import Machine
+from gpucloud.ops import clouds
 from gpucloud.ops.context import Context
 
 
@@ -16,18 +18,52 @@ def machine(context: Context, name: str) -> Machine:
 
 
 def machines(context: Context, names: Sequence[str]) -> list[Machine]:
-    """The machines of those names, in that order, found with one listing."""
-    known = context.provider().list()
+    """The machines of those names, in that order."""
+    known = candidates(context, names)
     return [pick(known, name) for name in names]
+
+
+def candidates(context: Context, names: Sequence[str]) -> list[Machine]:
+    """The machines among which those of these names are, if they are anywhere.
+
+    Those of the clouds in which this computer made them, if they are there; else of all clouds. Then a cloud that
+    cannot be asked matters: its error is raised if a name is not found.
+    """
+    if homes := homes_of(context, names):
+        known = clouds.together(clouds.machines(context, homes).given)
+        if _are_all_in(known, names):
+            return known
+    answers = clouds.machines(context)
+    known = clouds.together(answers.given)
+    if answers.missing and not _are_all_in(known, names):
+        raise next(iter(answers.missing.values()))
+    return known
+
+
+def homes_of(context: Context, names: Sequence[str]) -> list[str]:
+    """The clouds in which this computer made machines of these names; none if it did not make one of them."""
+    standing = list(journal.standing(context.state.journal_paths()))
+    made = [(str(header["name"]), str(header["cloud"])) for header in standing if header["name"] in names]
+    homes = dict.fromkeys(cloud for _, cloud in made if cloud in context.clouds)
+    return list(homes) if {name for name, _ in made} == set(names) else []
+
+
+def _are_all_in(known: Sequence[Machine], names: Sequence[str]) -> bool:
+    return all(by_name(known, name) for name in names)
 
 
 def by_name(known: Sequence[Machine], name: str) -> Machine | None:
     """The machine of that name, or None. Raises UsageError if two carry it."""
-    matches = [machine for machine in known if name in (machine.name, machine.id)]
+    matches = [machine for machine in known if name in (machine.name, machine.id, short_id(machine.id))]
     if len(matches) > 1:
         where = ", ".join(f"{machine.id} in {machine.region}" for machine in matches)
         raise UsageError(f"{name} is the name of {len(matches)} machines", where, "name one by its id")
     return matches[0] if matches else None
+
+
+def short_id(full: str) -> str:
+    """The part of an id that people read: Azure's are paths of 200 characters."""
+    return full.rsplit("/", 1)[-1]
 
 
 def pick(known: Sequence[Machine], name: str) -> Machine:

@@ -8,10 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gpucloud import money
+from gpucloud.catalog import listing as catalog
 from gpucloud.catalog import types
+from gpucloud.config import Config
 from gpucloud.machine import Machine, State
-from gpucloud.ops import undo
-from gpucloud.ops.context import Context
+from gpucloud.ops import clouds, undo
+from gpucloud.ops.clouds import Answers
+from gpucloud.ops.context import Context, chosen_clouds, configured_regions, may_be_meant
+from gpucloud.ops.request import Request
+from gpucloud.providers import registry
+from gpucloud.providers.base import Provider
 from gpucloud.state import State as LocalState
 from gpucloud.state import state_home
 
@@ -23,7 +29,8 @@ WATCH_PAUSE = 5.0
 class Row:
     """One machine for people and programs. USD; None is unknown.
 
-    `usd_per_hour` is what the cloud asks now: for compute while it runs, for the disk alone while it is stopped.
+    `usd_per_hour` is what the cloud asks now: for compute while it runs (or is halted), for what it keeps while it is
+    stopped.
     `usd_so_far` is compute since the last start.
     """
 
@@ -52,18 +59,22 @@ class Row:
             "disk_gb": machine.disk_gb,
             "launched_at": _iso(machine.launched_at),
             "expires_at": _iso(machine.expires_at),
+            "ends_by": money.end_of_life(machine.cloud) if machine.expires_at else None,
             "usd_per_hour": self.usd_per_hour,
             "usd_so_far": self.usd_so_far,
         }
 
 
-def machines(context: Context, *, all_regions: bool = False) -> list[Machine]:
-    """Our machines in every region that we know of, or in every region of the account."""
-    provider = context.provider()
-    return context.provider(regions=provider.regions()).list() if all_regions else provider.list()
+def machines(context: Context, *, all_regions: bool = False) -> Answers[list[Machine]]:
+    """Our machines in every cloud, in every region that we know of, or in every region of the account."""
+
+    def everywhere(provider: Provider) -> list[Machine]:
+        return context.provider(provider.name, regions=provider.regions()).list()
+
+    return clouds.ask(context, everywhere) if all_regions else clouds.machines(context)
 
 
-def watch(context: Context, *, all_regions: bool = False, again: bool = True) -> Iterator[list[Machine]]:
+def watch(context: Context, *, all_regions: bool = False, again: bool = True) -> Iterator[Answers[list[Machine]]]:
     """Our machines, now and, with `again`, every WATCH_PAUSE seconds until the caller has had enough."""
     yield machines(context, all_regions=all_regions)
     while again:
@@ -80,6 +91,16 @@ def row(machine: Machine) -> Row:
     now = price.usd if price and machine.state is not State.STOPPED else None
     hourly = money.stopped_usd_per_hour(machine) if machine.state is State.STOPPED else now
     return Row(machine, gpu, hourly, money.cost_so_far(machine, datetime.now(UTC)))
+
+
+def prices(config: Config, request: Request) -> list[catalog.Row]:
+    """The types of every cloud that fit, with the prices of the region configured for it, the cheapest first."""
+    found: list[catalog.Row] = []
+    for cloud in chosen_clouds(config, registry.CLOUDS):
+        region = next(configured_regions(config, cloud), "")
+        if may_be_meant(config, cloud):
+            found += catalog.rows(request.fitting(cloud, region), region)
+    return sorted(found, key=lambda row: (row.usd_per_hour is None, row.usd_per_hour, row.vcpus or 0, row.cloud))
 
 
 def local_names() -> list[str]:

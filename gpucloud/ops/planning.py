@@ -9,13 +9,15 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from gpucloud import durations
 from gpucloud.catalog import stack, types
-from gpucloud.errors import PreflightFailed, UsageError
+from gpucloud.errors import ConfigError, PreflightFailed, UsageError
 from gpucloud.machine import TAG_NAME, TAG_OWNER, TAG_PROFILE, TAG_RUN, Spec
-from gpucloud.ops.context import Context
+from gpucloud.ops import clouds
+from gpucloud.ops.context import Context, may_be_meant
 from gpucloud.ops.request import Request
 from gpucloud.plan import make_plan
 from gpucloud.profile import Profile
@@ -24,6 +26,9 @@ from gpucloud.verify.expectation import Expectation
 
 SMALLEST_DISK_GB = 64
 """GB. Ubuntu, driver, torch (5.3 GB unpacked), Docker and one CUDA image need about 40."""
+
+PER_CLOUD = 3
+"""Types of one cloud to consider for a GPU: each one costs a preflight of half a dozen calls."""
 
 _WORD = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 
@@ -48,8 +53,45 @@ class Plan:
 
 
 def make(context: Context, request: Request) -> Plan:
-    """The plan for a request. Asks no cloud. Raises UsageError, ConfigError or PreflightFailed for what cannot be."""
-    wanted = choose_type(context, request)
+    """The plan for a request: of the type that it names, else of the cheapest that fits. Asks no cloud.
+
+    Raises UsageError, ConfigError or PreflightFailed for what cannot be.
+    """
+    if not request.type:
+        return candidates(context, request)[0]
+    wanted = named_type(request.type)
+    check_place(context, wanted)
+    return plan_of(context, request, wanted)
+
+
+def candidates(context: Context, request: Request) -> list[Plan]:
+    """Plans for what fits, the cheapest first and those without a known price last: at most PER_CLOUD of each cloud.
+
+    A cloud without a region and a type without a stack are left out, with a remark; raises their ConfigError if there
+    is nothing else. Raises UsageError if nothing fits.
+    """
+    if not (request.gpu or request.memory_gb):
+        raise UsageError("what machine?", "neither a type nor --gpu was given", "try `gpucloud up g4dn.xlarge`")
+    homes = clouds.regions(context)
+    fits = [each for cloud, region in homes.items() for each in request.fitting(cloud, region)[:PER_CLOUD]]
+    if not fits:
+        raise UsageError("no instance type fits", "", "loosen --gpu, --memory or --max-price; see `gpucloud types`")
+    plans: list[Plan] = []
+    refused: list[ConfigError] = []
+    for each in fits:
+        try:
+            plans.append(plan_of(context, request, each))
+        except ConfigError as error:
+            refused.append(error)
+    if not plans:
+        raise refused[0]
+    for why in refused:
+        context.remark(f"left out: {why}")
+    return sorted(plans, key=lambda plan: (plan.price.usd if plan.price else inf, plan.type.vcpus or 0))
+
+
+def plan_of(context: Context, request: Request, wanted: types.InstanceType) -> Plan:
+    """The plan that makes this type of what else is requested."""
     profile = load_profile(request.profile or context.config.profile)
     run = check_word(request.run, "run id") if request.run else new_run()
     name = check_word(request.name, "name") if request.name else f"gpu-{run.rsplit('-', 1)[-1]}"
@@ -76,27 +118,26 @@ def make(context: Context, request: Request) -> Plan:
     return Plan(run, wanted.cloud, wanted, decided, profile, spec, price, make_plan(profile, decided, run))
 
 
-def choose_type(context: Context, request: Request) -> types.InstanceType:
-    """The type that was named, or the cheapest one that fits. Refused types raise PreflightFailed with the reason."""
-    if request.type:
-        wanted = types.find(request.type)
-        if problem := types.refusal(wanted):
-            raise PreflightFailed([problem])
-        return wanted
-    if not (request.gpu or request.memory_gb):
-        raise UsageError("what machine?", "neither a type nor --gpu was given", "try `gpucloud up g4dn.xlarge`")
-    fits = types.search(
-        gpu=request.gpu,
-        count=request.gpu_count,
-        memory_gb=request.memory_gb,
-        max_price=request.max_price,
-        region=context.config.region,
-        cloud=context.cloud,
-        spot=request.spot,
-    )
-    if not fits:
-        raise UsageError("no instance type fits", "", "loosen --gpu, --memory or --max-price; see `gpucloud types`")
-    return fits[0]
+def named_type(name: str) -> types.InstanceType:
+    """The type of that name. A refused one raises PreflightFailed with the reason."""
+    wanted = types.find(name)
+    if problem := types.refusal(wanted):
+        raise PreflightFailed([problem])
+    return wanted
+
+
+def check_place(context: Context, wanted: types.InstanceType) -> None:
+    """Raises UsageError if the type is not of the cloud that --cloud, the configuration or --region names."""
+    config = context.config
+    if config.cloud not in ("", wanted.cloud):
+        why = f"it is a type of {wanted.cloud}, and `cloud` is {config.cloud}"
+        remedy = f"add --cloud {wanted.cloud}, or choose a type of {config.cloud}"
+        raise UsageError(f"{wanted.name} cannot be had", why, remedy)
+    if not may_be_meant(config, wanted.cloud):
+        home = types.cloud_of_region(config.region)
+        why = f"that is a region of {home}, and {wanted.name} a type of {wanted.cloud}"
+        remedy = f"choose a region of {wanted.cloud}, such as --region {types.REFERENCE_REGION[wanted.cloud]}"
+        raise UsageError(f"{wanted.name} cannot be had in {config.region}", why, remedy)
 
 
 def expectation(wanted: types.InstanceType, stages: Mapping[str, Any]) -> Expectation:

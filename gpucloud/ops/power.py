@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from gpucloud import money
 from gpucloud.errors import NotFound, Unreachable
 from gpucloud.machine import Machine, State
+from gpucloud.ops import sshconfig
 from gpucloud.ops.context import Context
 from gpucloud.ops.parallel import in_parallel
 from gpucloud.progress import Status
@@ -18,6 +20,9 @@ STATE_TIMEOUT = 900.0
 """Seconds for a change of state. EC2 starts in under a minute; a large GPU instance may take ten to stop."""
 
 
+AT_REST = (State.STOPPING, State.STOPPED, State.HALTED)
+"""States in which a machine has to be started to be used."""
+
 BOOT_POLL = 1.5
 """Most seconds between two looks at a machine that boots: people watch, and one describe call a second is far below
 EC2's limits (describe calls refill at 20 a second)."""
@@ -27,7 +32,7 @@ def wait_until_running(context: Context, provider: Provider, machine_id: str, na
     """The machine once it runs and has an address. Raises Unreachable if that never happens.
 
     What the cloud has just been asked for may not be listed yet, as a machine made or started a moment ago: for the
-    consistency window neither its absence nor `stopped` is believed.
+    consistency window neither its absence nor that it is at rest is believed.
     """
     context.tell(name, "boot", Status.START)
     believed_after = context.waiter.clock() + CONSISTENCY_WINDOW
@@ -39,9 +44,10 @@ def wait_until_running(context: Context, provider: Provider, machine_id: str, na
             if context.waiter.clock() > believed_after:
                 raise
             return None
-        if machine.state is State.STOPPED and context.waiter.clock() <= believed_after:
+        asleep = machine.state in (State.STOPPED, State.HALTED)
+        if asleep and context.waiter.clock() <= believed_after:
             return None
-        if machine.state in (State.STOPPED, State.TERMINATING):
+        if asleep or machine.state is State.TERMINATING:
             why = machine.reason or provider.console(machine_id)[-300:]
             raise Unreachable(f"{name} went to {machine.state} instead of running", why)
         return machine if machine.state is State.RUNNING and machine.address else None
@@ -54,21 +60,27 @@ def wait_until_running(context: Context, provider: Provider, machine_id: str, na
 
 
 def start(context: Context, machine: Machine) -> Machine:
-    """Start the machine and wait until it runs; its address is a new one. Raises CapacityError."""
+    """Start the machine and wait until it runs; its address may be a new one. Raises CapacityError."""
     provider = context.provider(machine.cloud, machine.region)
     if machine.state is State.STOPPING:
         _wait_for(context, provider, machine, State.STOPPED)
     context.tell(machine.name, "start", Status.START)
     provider.start(machine.id)
-    context.tell(machine.name, "start", Status.DONE, lifetime_note(machine))
-    return wait_until_running(context, provider, machine.id, machine.name)
+    context.tell(machine.name, "start", Status.DONE, lifetime_note(machine, provider.guest_ends_billing))
+    running = wait_until_running(context, provider, machine.id, machine.name)
+    sshconfig.publish(context, running)
+    return running
 
 
-def lifetime_note(machine: Machine) -> str:
-    """What a person must know about a machine that is started after its end: the kill switch waits ten minutes."""
+def lifetime_note(machine: Machine, guest_ends_billing: bool) -> str:
+    """What a person must know about a machine that is started after its end.
+
+    A kill switch on the machine waits ten minutes; a clock of the cloud's strikes at that time of the day, once a day.
+    """
     if machine.expires_at is None or machine.expires_at > datetime.now(UTC):
         return ""
-    return f"its lifetime is over: it ends in 10 minutes unless you `gpucloud extend {machine.name} 2h`"
+    ends = "it ends in 10 minutes" if guest_ends_billing else "it may run for another day"
+    return f"its lifetime is over: {ends} unless you `gpucloud extend {machine.name} 2h`"
 
 
 def stop(context: Context, machine: Machine) -> Machine:
@@ -77,7 +89,7 @@ def stop(context: Context, machine: Machine) -> Machine:
     context.tell(machine.name, "stop", Status.START)
     provider.stop(machine.id)
     stopped = _wait_for(context, provider, machine, State.STOPPED)
-    context.tell(machine.name, "stop", Status.DONE, "compute billing has stopped; the disk still costs")
+    context.tell(machine.name, "stop", Status.DONE, f"compute billing has stopped; {money.what_stays(machine.cloud)}")
     return stopped
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpucloud.catalog import types
 from gpucloud.errors import UsageError
 
 
@@ -26,6 +27,21 @@ class Request:
     zone: str = ""
     ssh_from: str = ""
     run: str = ""
+
+    def fitting(self, cloud: str, region: str = "") -> list[types.InstanceType]:
+        """The types of a cloud that fit, the cheapest first, those without a known price last.
+
+        With a `region`, those that are known there, at its prices; else at those of the reference region.
+        """
+        return types.search(
+            gpu=self.gpu,
+            count=self.gpu_count,
+            memory_gb=self.memory_gb,
+            max_price=self.max_price,
+            region=region,
+            cloud=cloud,
+            spot=self.spot,
+        )
 
 
 def split_gpu(text: str) -> tuple[str, int | None]:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from gpucloud.errors import NotFound
+from gpucloud.ops import sshconfig
 from gpucloud.sandbox import client
 from gpucloud.sandbox.client import SandboxInfo
 from gpucloud.state import state_home
@@ -35,10 +36,11 @@ def stop() -> bool:
 
 
 def reset() -> None:
-    """Empty it, started or not, and forget our journals and keys of its machines."""
+    """Empty it, started or not, and forget our journals, keys and aliases of its machines."""
     client.ensure(None, home())
     client.reset(home())
     shutil.rmtree(home() / "client", ignore_errors=True)
+    sshconfig.prune(simulated=True)
 
 
 def scenarios() -> list[dict[str, str]]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from gpucloud.errors import ConfigError, GpucloudError, UsageError
 from gpucloud.machine import Machine
-from gpucloud.ops import access
+from gpucloud.ops import access, sshconfig
 from gpucloud.ops.context import Context
 from gpucloud.ops.parallel import in_parallel
 from gpucloud.remote.base import Result
-from gpucloud.state import Identity, host_alias
+from gpucloud.state import Identity
 
 
 def openssh(context: Context, machine: Machine, command: Sequence[str]) -> list[str]:
@@ -21,21 +21,14 @@ def openssh(context: Context, machine: Machine, command: Sequence[str]) -> list[
     if program is None:
         instead = f"install openssh-client, or use `gpucloud exec {machine.name} -- CMD`"
         raise ConfigError("there is no `ssh` program on this computer", "", instead)
-    return [program, *openssh_options(machine, context.state.identity(machine.run)), *_quoted(command)]
+    argv = [program, *openssh_options(machine, context.state.identity(machine.run)), *_quoted(command)]
+    sshconfig.publish(context, machine)  # this is where its present address is known, and costs nothing
+    return argv
 
 
 def openssh_options(machine: Machine, identity: Identity) -> list[str]:
-    """Options and destination for OpenSSH: our key only, and no host key but the pinned one."""
-    options = {
-        "IdentityFile": f'"{identity.private_key}"',
-        "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": f'"{identity.known_hosts}"',
-        "GlobalKnownHostsFile": "none",
-        "HostKeyAlias": host_alias(machine.run),
-        "StrictHostKeyChecking": "yes",
-        "ServerAliveInterval": "15",
-    }
-    flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+    """Options and destination for OpenSSH, which needs no configuration file for them."""
+    flags = [part for key, value in sshconfig.options(machine, identity).items() for part in ("-o", f"{key}={value}")]
     return ["-p", str(machine.ssh_port), *flags, f"{machine.ssh_user}@{access.address_of(machine)}"]
 
 

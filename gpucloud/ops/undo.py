@@ -8,6 +8,7 @@ from pathlib import Path
 from gpucloud import journal, saga
 from gpucloud.errors import ConfigError, GpucloudError, MayStillCost, UsageError
 from gpucloud.machine import Spec
+from gpucloud.ops import sshconfig
 from gpucloud.ops.context import Context
 from gpucloud.progress import Status
 from gpucloud.state import State
@@ -73,7 +74,7 @@ def finish(context: Context, log: journal.Journal) -> list[str]:
         raise ConfigError(f"the journal of run {run} cannot be used", why, f"`gpucloud down --run-id {run}`") from exc
     steps = context.provider(header["cloud"], header["region"]).launch_steps(spec, run)
     removed = saga.roll_back(steps, log, context.waiter, observer(context, name))
-    context.state.forget_identity(run)
+    sshconfig.forget(context, run)
     return removed
 
 
@@ -99,6 +100,11 @@ def known_names(state: State) -> list[str]:
 def runs_of(state: State, name: str) -> list[str]:
     """The runs in which this computer made a machine of that name that may have left something."""
     return [str(header["run"]) for header in journal.standing(state.journal_paths()) if header["name"] == name]
+
+
+def homes_of(state: State, run: str) -> list[str]:
+    """The cloud in which this computer made a run that may have left something; none if it was made elsewhere."""
+    return [str(header["cloud"]) for header in journal.standing(state.journal_paths()) if header["run"] == run]
 
 
 def journal_of(context: Context, run: str) -> Path | None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from gpucloud import journal, money, saga
 from gpucloud.errors import GpucloudError, PreflightFailed, UsageError
 from gpucloud.keys import KeyPair, new_keypair
 from gpucloud.machine import TAG_EXPIRES, Machine, Spec, State
-from gpucloud.ops import find, power, prove, undo
+from gpucloud.ops import find, power, prove, sshconfig, undo
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import together
+from gpucloud.ops.parallel import Relay, together
 from gpucloud.ops.planning import Plan
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
@@ -64,43 +65,48 @@ def prepare(context: Context, plan: Plan, *, named: bool) -> Prepared:
     return Prepared(plan, provider, existing)
 
 
-def carry_out(context: Context, prepared: Prepared, *, keep_on_failure: bool = False) -> Outcome:
-    """Make the machine, or bring the existing one of that name to the same state. Returns only when it is verified."""
-    begun = context.waiter.clock()
-    if prepared.existing is None:
-        outcome = launch(context, prepared, keep_on_failure)
+def carry_out(
+    context: Context, prepared: Prepared, *, keep_on_failure: bool = False, relay: Relay | None = None
+) -> Outcome:
+    """Make the machine, or bring the existing one of that name to the same state. Returns only when it is verified.
+
+    A thread that is not the main one needs the `relay` of the one that waits for it.
+    """
+    begun, relay, existing = context.waiter.clock(), relay or Relay(), prepared.existing
+    if existing is None:
+        outcome = launch(context, prepared, keep_on_failure, relay)
     else:
-        outcome = converge(context, prepared, prepared.existing)
+        outcome = relay.leaving(lambda: converge(relay.within(context), prepared, existing))
+    sshconfig.publish(context, outcome.machine)
     return replace(outcome, seconds=context.waiter.clock() - begun)
 
 
-def launch(context: Context, prepared: Prepared, keep_on_failure: bool) -> Outcome:
+def launch(context: Context, prepared: Prepared, keep_on_failure: bool, relay: Relay) -> Outcome:
     """A new machine. Rolled back on any failure or interruption; a failure may keep it, an interruption never."""
     plan, provider = prepared.plan, prepared.provider
     login, host = new_keypair(), new_keypair()
     spec = with_secrets(provider, plan, login, host)
     steps = provider.launch_steps(spec, plan.run)
+    relay.check()  # a thread that begins after an interruption leaves nothing at all, not even a journal
     observe = undo.observer(context, spec.name)
     with _only_one(context, spec.name), _journal(context, plan, spec) as log:
         try:
             with saga.transaction(steps, log, context.waiter, observe):
                 context.state.save_identity(plan.run, login.private.reveal(), host.public)
-                facts = saga.run(steps, log, observe)
-                outcome = _prove_or_explain(context, prepared, facts["id"], log if keep_on_failure else None)
+                facts = saga.run(steps, log, observe, relay.check)
+                prove_it = partial(_prove, relay.within(context), prepared, facts["id"])
+                outcome = _or_explain(plan, partial(relay.leaving, prove_it), log if keep_on_failure else None)
                 log.committed()
         finally:
             if log.status == "rolled_back":  # the keys of what is gone are rubbish; of what may remain they are not
-                context.state.forget_identity(plan.run)
+                sshconfig.forget(context, plan.run)
     return replace(outcome, attempts=tuple((zone, why) for zone, why in json.loads(facts.get("attempts", "[]"))))
 
 
-def _prove_or_explain(
-    context: Context, prepared: Prepared, machine_id: str, keeping: journal.Journal | None
-) -> Outcome:
-    """`_prove`, whose failure commits the journal `keeping`, if there is one, and says what becomes of the machine."""
-    plan = prepared.plan
+def _or_explain(plan: Plan, proof: Callable[[], Outcome], keeping: journal.Journal | None) -> Outcome:
+    """The proof, whose failure commits the journal `keeping`, if there is one, and says what becomes of the machine."""
     try:
-        return _prove(context, prepared, machine_id)
+        return proof()
     except GpucloudError as error:
         if keeping is not None:
             keeping.committed()

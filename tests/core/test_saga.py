@@ -191,3 +191,17 @@ def test_another_process_finishes_the_rollback(tmp_path: Path, waiter: Waiter) -
         removed = saga.roll_back(cloud.steps("group", "instance"), again, waiter)
     assert removed == ["gpucloud-r1-instance", "gpucloud-r1-group"]
     assert cloud.made == []
+
+
+def test_who_must_not_proceed_has_not_asked_for_the_next_step(journal: Journal) -> None:
+    cloud = Cloud()
+    asked: list[int] = []
+
+    def proceed() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise Interrupted(2)
+
+    with pytest.raises(Interrupted):
+        saga.run(cloud.steps("group", "instance"), journal, proceed=proceed)
+    assert (cloud.made, list(journal.intents())) == (["group"], ["group"])

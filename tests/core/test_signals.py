@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from threading import Thread
 
 import pytest
 
@@ -42,6 +44,18 @@ def test_no_signal_interrupts_what_follows_an_error(capfd: pytest.CaptureFixture
         raise CloudError("no")
     os.kill(os.getpid(), signal.SIGINT)
     assert "still cleaning up" in capfd.readouterr().err
+
+
+def test_a_failure_in_another_thread_holds_no_signal_off() -> None:
+    def fail() -> None:
+        with suppress(CloudError), signals.rollback_to_come():
+            raise CloudError("no")
+
+    thread = Thread(target=fail)
+    thread.start()
+    thread.join()
+    with pytest.raises(signals.Interrupted):
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_without_a_failure_the_first_signal_still_interrupts() -> None:

@@ -72,3 +72,9 @@ def test_a_stopped_machine_has_no_address_and_a_remedy() -> None:
     with pytest.raises(Unreachable, match="has no address") as caught:
         access.address_of(machine(State.STOPPED, None))
     assert caught.value.remedy == "start it with `gpucloud start box`"
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.HALTED])
+def test_a_machine_at_rest_is_not_called_even_where_it_keeps_its_address(state: State) -> None:
+    with pytest.raises(Unreachable, match=f"does not run: it is {state}"):
+        access.address_of(machine(state))

@@ -10,10 +10,13 @@ import pytest
 from gpucloud.config import Config
 from gpucloud.machine import Machine, State
 from gpucloud.ops import listing
+from gpucloud.ops.clouds import Answers
 from gpucloud.ops.context import Context
+from gpucloud.ops.request import Request
 from gpucloud.state import State as LocalState
 from gpucloud.waiting import Waiter
 from tests.conftest import FakeClock
+from tests.ops.conftest import World
 
 BOX = Machine(
     "i-1",
@@ -46,7 +49,42 @@ def test_watching_lists_again_after_a_pause(
     tmp_path: Path, waiter: Waiter, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = Context(Config(), LocalState(tmp_path), {}, lambda event: None, waiter=waiter)
-    monkeypatch.setattr(listing, "machines", lambda context, all_regions: [BOX])
-    assert list(islice(listing.watch(context), 3)) == [[BOX]] * 3
+    found = Answers({"aws": [BOX]}, {}, {})
+    monkeypatch.setattr(listing, "machines", lambda context, all_regions: found)
+    assert list(islice(listing.watch(context), 3)) == [found] * 3
     assert clock.sleeps == [listing.WATCH_PAUSE] * 2
-    assert list(listing.watch(context, again=False)) == [[BOX]]
+    assert list(listing.watch(context, again=False)) == [found]
+
+
+def test_a_halted_machine_costs_what_it_costs_while_it_runs() -> None:
+    halted = replace(BOX, state=State.HALTED, launched_at=datetime.now(UTC) - timedelta(hours=2))
+    row = listing.row(halted)
+    assert (row.usd_per_hour, row.to_dict()["state"]) == (0.526, "halted")
+    assert row.usd_so_far == pytest.approx(2 * 0.526, rel=0.01)
+
+
+@pytest.mark.parametrize(("cloud", "end"), [("aws", "terminated"), ("azure", "deallocated")])
+def test_the_end_of_a_lifetime_is_named_where_there_is_one(cloud: str, end: str) -> None:
+    mortal = replace(BOX, cloud=cloud, expires_at=datetime.now(UTC))
+    assert listing.row(mortal).to_dict()["ends_by"] == end
+    assert listing.row(replace(mortal, expires_at=None)).to_dict()["ends_by"] is None
+
+
+def test_all_regions_are_those_of_each_account(world: World) -> None:
+    world.azure.add("box")
+    answers = listing.machines(world.context(), all_regions=True)
+    assert [machine.name for machine in answers.given["azure"]] == ["box"]
+    assert world.aws.asked == world.azure.asked == ["regions", "list"]
+
+
+def test_types_have_the_prices_of_the_region_of_each_cloud() -> None:
+    config = Config(region="eu-west-1", regions=("westeurope",))
+    found = listing.prices(config, Request(gpu="T4", gpu_count=1))
+    assert {(row.cloud, row.region) for row in found} == {("aws", "eu-west-1"), ("azure", "westeurope")}
+    known = [row.usd_per_hour for row in found if row.usd_per_hour is not None]
+    assert known == sorted(known) and [row.usd_per_hour for row in found][: len(known)] == known
+
+
+def test_types_of_a_region_on_the_command_line_are_those_of_its_cloud() -> None:
+    config = Config(region="westeurope", regions=("eu-west-1",), flags=frozenset({"region"}))
+    assert {row.cloud for row in listing.prices(config, Request(gpu="T4"))} == {"azure"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from gpucloud.saga import CONSISTENCY_WINDOW
 from gpucloud.state import State as LocalState
 from gpucloud.waiting import Waiter
 from tests.conftest import FakeClock
+from tests.ops.conftest import World
 
 
 def machine(state: State, address: str | None = None) -> Machine:
@@ -90,9 +92,27 @@ def test_running_without_an_address_is_not_enough(context: Context, clock: FakeC
     assert (found.address, clock.now > 3) == ("192.0.2.1", True)
 
 
+def test_a_machine_that_halts_instead_is_told_with_what_the_cloud_says_of_it(
+    context: Context, clock: FakeClock
+) -> None:
+    with pytest.raises(Unreachable, match="halted instead of running: OSProvisioningTimedOut"):
+        wait(context, clock, lambda _: replace(machine(State.HALTED), reason="OSProvisioningTimedOut"))
+    assert clock.now > CONSISTENCY_WINDOW
+
+
 @pytest.mark.parametrize(("hours", "warned"), [(-1, True), (1, False)])
 def test_starting_after_the_end_of_its_lifetime_is_warned_of(hours: int, warned: bool) -> None:
-    from dataclasses import replace
-
     late = replace(machine(State.STOPPED), expires_at=datetime.now(UTC) + timedelta(hours=hours))
-    assert ("gpucloud extend box" in power.lifetime_note(late)) is warned
+    assert ("it ends in 10 minutes unless you `gpucloud extend box" in power.lifetime_note(late, True)) is warned
+    assert ("another day unless you `gpucloud extend box" in power.lifetime_note(late, False)) is warned
+
+
+def test_a_halted_machine_is_stopped_to_end_its_billing_and_started_like_a_stopped_one(world: World) -> None:
+    halted = world.azure.add("box", state=State.HALTED)
+    stopped = power.stop(world.context(), halted)
+    assert (stopped.state, world.told[-1].text) == (
+        State.STOPPED,
+        "compute billing has stopped; disk and address still cost",
+    )
+    again = world.azure.add("box", state=State.HALTED)
+    assert power.start(world.context(), again).state is State.RUNNING

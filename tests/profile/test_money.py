@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gpucloud import money
-from gpucloud.catalog.types import Price
+from gpucloud.catalog.types import REFERENCE_REGION, Price
 from gpucloud.machine import Machine, State
+from gpucloud.providers import registry
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 RUNNING = Machine(
@@ -55,8 +56,33 @@ def test_the_cost_of_earlier_runs_is_not_known(unknown: Machine) -> None:
 def test_a_stopped_machine_still_pays_for_its_disk() -> None:
     stopped = replace(RUNNING, state=State.STOPPED)
     assert money.stopped_usd_per_hour(stopped) == pytest.approx(8 / 730)
-    price = money.disk_price(stopped)
-    assert price is not None and price.usd == 0.08 and price.as_of and "gp3" in price.source
+    price = money.keeping_price(stopped)
+    assert price is not None and price.usd_per_gb == 0.08 and price.as_of and "gp3" in price.source
+
+
+@pytest.mark.parametrize(
+    ("disk_gb", "monthly"), [(64, 10.21), (100, 19.71), (128, 19.71), (129, 38.01), (1024, 135.17)]
+)
+def test_a_deallocated_machine_pays_for_a_disk_of_the_next_size_and_for_its_address(
+    disk_gb: int, monthly: float
+) -> None:
+    deallocated = replace(RUNNING, cloud="azure", region="eastus", state=State.STOPPED, disk_gb=disk_gb)
+    assert money.stopped_usd_per_hour(deallocated) == pytest.approx(monthly / 730 + 0.005)
+
+
+def test_a_disk_larger_than_the_largest_known_size_has_no_cost() -> None:
+    assert money.stopped_usd_per_hour(replace(RUNNING, cloud="azure", region="eastus", disk_gb=2000)) is None
+
+
+def test_a_halted_machine_goes_on_costing() -> None:
+    halted = replace(RUNNING, state=State.HALTED)
+    assert money.cost_so_far(halted, START + timedelta(hours=1)) == 0.526
+
+
+@pytest.mark.parametrize("cloud", sorted(registry.CLOUDS))
+def test_where_a_machine_cannot_end_its_own_billing_its_lifetime_ends_in_deallocation(cloud: str) -> None:
+    provider = registry.connect(cloud, {}, REFERENCE_REGION[cloud])
+    assert (money.end_of_life(cloud) == "terminated") is provider.guest_ends_billing
 
 
 @pytest.mark.parametrize("unknown", [replace(RUNNING, region="eu-west-1"), replace(RUNNING, disk_gb=None)])
