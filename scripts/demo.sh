@@ -1,6 +1,16 @@
 #!/usr/bin/env bash
 # The main job from start to end in the embedded cloud. Every command shown is one that a user would type.
+#   demo.sh [aws|azure]
 set -euo pipefail
+
+case ${1:-aws} in
+    aws) type=g4dn.xlarge ;;
+    azure) type=Standard_NC4as_T4_v3 ;;
+    *)
+        printf 'error: no demo for %q\nfix: aws or azure, as in make demo CLOUD=azure\n' "$1" >&2
+        exit 2
+        ;;
+esac
 
 # A state folder of its own: the demo neither sees nor touches the machines of an earlier sandbox.
 XDG_STATE_HOME=$(mktemp -d)
@@ -17,7 +27,7 @@ show() {
     gpucloud --sandbox "$@"
 }
 
-show up g4dn.xlarge --name demo --ttl 8h
+show up "$type" --name demo --ttl 8h
 show ls
 show exec demo -- nvidia-smi
 show stop demo --yes

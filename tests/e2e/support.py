@@ -194,8 +194,19 @@ class Sandbox:
         return dict(found)
 
 
+TYPES = {"aws": "g4dn.xlarge", "azure": "Standard_NC4as_T4_v3"}
+
 SLOW_API = """
-latency_ms: {CreateSecurityGroup: 400, AuthorizeSecurityGroupIngress: 400, RunInstances: 800}
+latency_ms:
+  CreateSecurityGroup: 400
+  AuthorizeSecurityGroupIngress: 400
+  RunInstances: 800
+  PUT resourceGroups: 400
+  PUT networkSecurityGroups: 400
+  PUT publicIPAddresses: 600
+  PUT networkInterfaces: 400
+  PUT virtualMachines: 800
+  PUT schedules: 400
 state_times: {pending: 1, shutting_down: 0.5}
 consistency_lag: 1
 """
@@ -208,15 +219,24 @@ class Moment(NamedTuple):
     name: str
     line: str = ""
     call: str = ""
+    cloud: str = "aws"
 
     def of_up(self, sandbox: Sandbox) -> Running:
         """`up`, on its way, just when it gets to this moment."""
         sandbox.use(SLOW_API)
-        running = sandbox.start("up", "g4dn.xlarge", "-n", "brief")
+        running = sandbox.start("up", TYPES[self.cloud], "-n", "brief", "--ttl", "8h")
         running.until(lambda: running.said(self.line) if self.line else self.call in sandbox.changes())
         return running
 
 
+ON_THE_MACHINE = {
+    "boot": "boot start",
+    "login": "ssh start",
+    "system": "system start",
+    "torch-and-driver": "driver start",
+    "docker": "docker start",
+    "verify": "verify start",
+}
 MOMENTS = [
     Moment("preflight", line="preflight start"),
     Moment("before-group", line="security-group start"),
@@ -224,12 +244,17 @@ MOMENTS = [
     Moment("rule-in-flight", call="AuthorizeSecurityGroupIngress"),
     Moment("before-instance", line="instance start"),
     Moment("instance-in-flight", call="RunInstances"),
-    Moment("boot", line="boot start"),
-    Moment("login", line="ssh start"),
-    Moment("system", line="system start"),
-    Moment("torch-and-driver", line="driver start"),
-    Moment("docker", line="docker start"),
-    Moment("verify", line="verify start"),
+    *(Moment(name, line=line) for name, line in ON_THE_MACHINE.items()),
+    Moment("azure-preflight", line="preflight start", cloud="azure"),
+    Moment("azure-before-group", line="resource-group start", cloud="azure"),
+    Moment("azure-group-in-flight", call="PUT resourceGroups", cloud="azure"),
+    Moment("azure-rule-in-flight", call="PUT networkSecurityGroups", cloud="azure"),
+    Moment("azure-address-in-flight", call="PUT publicIPAddresses", cloud="azure"),
+    Moment("azure-interface-in-flight", call="PUT networkInterfaces", cloud="azure"),
+    Moment("azure-before-instance", line="instance start", cloud="azure"),
+    Moment("azure-instance-in-flight", call="PUT virtualMachines", cloud="azure"),
+    Moment("azure-schedule-in-flight", call="PUT schedules", cloud="azure"),
+    *(Moment(f"azure-{name}", line=line, cloud="azure") for name, line in ON_THE_MACHINE.items()),
 ]
 every_moment = pytest.mark.parametrize("moment", MOMENTS, ids=[moment.name for moment in MOMENTS])
 

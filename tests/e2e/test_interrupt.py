@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.e2e.support import Moment, Sandbox, every_moment
+from tests.e2e.support import TYPES, Moment, Sandbox, every_moment
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +25,10 @@ def test_nothing_is_left_after_ctrl_c(clean: Sandbox, moment: Moment) -> None:
     assert [clean.events(path)[-1] for path in clean.journals()] in ([], ["rolled_back"])
 
 
+@pytest.mark.parametrize("cloud", TYPES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_signals_roll_back_too(clean: Sandbox, number: signal.Signals) -> None:
-    running = clean.start("up", "g4dn.xlarge", "-n", "brief")
+def test_other_signals_roll_back_too(clean: Sandbox, number: signal.Signals, cloud: str) -> None:
+    running = clean.start("up", TYPES[cloud], "-n", "brief")
     running.until(lambda: running.said("system start"))
     running.send(number)
     done = running.end()
@@ -36,8 +37,9 @@ def test_other_signals_roll_back_too(clean: Sandbox, number: signal.Signals) -> 
     assert f"interrupted by {number.name}" in done.err
 
 
-def test_a_second_signal_does_not_stop_the_rollback(clean: Sandbox) -> None:
-    running = Moment("system", line="system start").of_up(clean)
+@pytest.mark.parametrize("cloud", TYPES)
+def test_a_second_signal_does_not_stop_the_rollback(clean: Sandbox, cloud: str) -> None:
+    running = Moment("system", line="system start", cloud=cloud).of_up(clean)
     running.send(signal.SIGINT)
     running.until(lambda: running.said("undo instance start"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
