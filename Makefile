@@ -30,7 +30,7 @@ test-fast: .venv/ready ## unit tests only
 
 test-az: .venv/ready ## the sandbox's Azure with the real az command line (installs 730 MB into .az first)
 	@test -x .az/bin/az || { $(BIN)/uv venv --quiet .az && $(BIN)/uv pip install --quiet --python .az/bin/python azure-cli; }
-	@GPUCLOUD_TEST_AZ=$(CURDIR)/.az/bin/az $(BIN)/python -m pytest tests/e2e/test_az.py
+	@GPUCLOUD_AZ=$(CURDIR)/.az/bin/az $(BIN)/python -m pytest tests/sandbox_arm/test_az_compute.py tests/e2e/test_az.py
 
 lint: .venv/ready ## ruff, mypy, shellcheck
 	@$(BIN)/ruff check .
