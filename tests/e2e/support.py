@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gpucloud.providers.azure.clients import Clients
+from gpucloud.providers.azure.resources import SCHEDULES_API
+from gpucloud.providers.azure.settings import AzureSettings
 from gpucloud.waiting import Waiter
 
 GPUCLOUD = Path(sys.executable).with_name("gpucloud")
@@ -193,8 +196,21 @@ class Sandbox:
         (found,) = [each for each in self.ok("ls", "-o", "json").document if each["name"] == name]
         return dict(found)
 
+    def azure(self) -> Clients:
+        """Azure, past the product's verbs."""
+        info = self.info
+        known = {name: info[f"azure_{name}"] for name in ("tenant", "client_id", "client_secret", "subscription")}
+        url = info["azure_endpoint"]
+        return Clients(AzureSettings(endpoint_url=url, authority=url, ca_file=info["azure_ca"], **known))
+
+    def shutdown_times(self) -> list[str]:
+        """When Azure's clocks strike: UTC, as `HHMM`."""
+        schedules = self.azure().pages("providers/Microsoft.DevTestLab/schedules", SCHEDULES_API)
+        return [each["properties"]["dailyRecurrence"]["time"] for each in schedules]
+
 
 TYPES = {"aws": "g4dn.xlarge", "azure": "Standard_NC4as_T4_v3"}
+every_cloud = pytest.mark.parametrize("cloud", TYPES)
 
 SLOW_API = """
 latency_ms:
