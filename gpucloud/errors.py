@@ -3,8 +3,10 @@
 GpucloudError                  what went wrong, why, and what to do about it
 ├── UsageError            2    the command line makes no sense
 ├── ConfigError           3    a profile, config file or local tool is wrong
+│   └── NotConfigured          a cloud's configuration does not say where to work in it
 ├── PreflightFailed       3    the plan cannot work; carries every problem found
 ├── CredentialsError      4    none, expired, or not allowed
+│   └── NoCredentials          none on this computer, as against expired or refused
 ├── CapacityError         5    the cloud has none left just now; carries the attempts
 ├── QuotaError            5    the account may not have that many
 ├── Unreachable           6    no network, no SSH, host key changed
@@ -64,10 +66,18 @@ class ConfigError(GpucloudError):
     status = ExitStatus.PREFLIGHT
 
 
+class NotConfigured(ConfigError):
+    """Nothing on this computer says in which region or subscription of a cloud to work: it is not in use here."""
+
+
 class CredentialsError(GpucloudError):
     """There are no credentials, they have expired, or they do not allow the call."""
 
     status = ExitStatus.CREDENTIALS
+
+
+class NoCredentials(CredentialsError):
+    """There are none for this cloud on this computer: it is not in use here. An expired login is no such thing."""
 
 
 class CapacityError(GpucloudError):

@@ -18,6 +18,7 @@ XDG_CONFIG_HOME=$XDG_STATE_HOME
 export XDG_STATE_HOME XDG_CONFIG_HOME
 trap 'gpucloud sandbox stop 2>/dev/null || true; rm -rf "$XDG_STATE_HOME"' EXIT
 for name in $(compgen -v GPUCLOUD_ || true); do unset "$name"; done
+export GPUCLOUD_SSH_CONFIG=off # the demo leaves the user's ~/.ssh alone
 
 bold='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi

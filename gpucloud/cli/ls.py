@@ -19,7 +19,7 @@ def ls(
     watch: Annotated[bool, typer.Option("--watch", help="Again every few seconds, until Ctrl-C.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """List machines of every cloud: state, type, GPU, region, age, cost.
+    """List machines of every cloud: state, type, GPU, age, cost.
 
     Exits with 6 if a cloud that should answer does not; the others are listed all the same.
     """

@@ -11,7 +11,10 @@ from gpucloud.cli.render import Format
 
 @app.app.command()
 def stop(ctx: typer.Context, names: Names, yes: Yes = False, output: Output = Format.TABLE) -> None:
-    """Stop billing for compute and keep the disk, which still costs, as does the address on Azure."""
+    """Stop billing for compute and keep the disk, which still costs.
+
+    On Azure the address is kept, too, and costs.
+    """
     from gpucloud.cli import show
     from gpucloud.cli.live import view
     from gpucloud.ops import find, power

@@ -8,7 +8,15 @@ from typing import Generic, TypeVar
 
 from gpucloud import journal
 from gpucloud.catalog import types
-from gpucloud.errors import ConfigError, CredentialsError, GpucloudError, Unreachable, UsageError
+from gpucloud.errors import (
+    ConfigError,
+    CredentialsError,
+    GpucloudError,
+    NoCredentials,
+    NotConfigured,
+    Unreachable,
+    UsageError,
+)
 from gpucloud.machine import Machine
 from gpucloud.ops.context import Context, may_be_meant
 from gpucloud.ops.parallel import in_parallel
@@ -16,8 +24,9 @@ from gpucloud.providers.base import Provider
 
 T = TypeVar("T")
 
-NOT_SET_UP = (CredentialsError, ConfigError)
-"""Errors by which a cloud says that it is not in use here: no credentials, no region, no subscription."""
+NOT_SET_UP = (NoCredentials, NotConfigured)
+"""Errors by which a cloud says that it is not in use here: no credentials, no region, no subscription. A login that has
+expired or is refused says the contrary, and machines of ours may well be behind it."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +112,13 @@ def together(answers: Mapping[str, Sequence[T]]) -> list[T]:
 
 
 def _all_of(failed: Mapping[str, GpucloudError]) -> GpucloudError:
-    """One error for all: the only one itself, or one that names each. Exit code 6 if a cloud that is set up is among
-    them, else 4, or 3 if nothing but configuration is missing."""
+    """One error for all: the only one itself, or one that names each. Exit code 3 if nothing but configuration is
+    wrong, 4 if nothing but that and credentials, else 6."""
     if len(failed) == 1:
         return next(iter(failed.values()))
     errors = failed.values()
     kind: type[GpucloudError] = Unreachable
-    if all(isinstance(error, NOT_SET_UP) for error in errors):
+    if all(isinstance(error, (ConfigError, CredentialsError)) for error in errors):
         kind = ConfigError if all(isinstance(error, ConfigError) for error in errors) else CredentialsError
     why = "; ".join(f"{cloud}: {error}" for cloud, error in failed.items())
     remedies = {cloud: error.remedy for cloud, error in failed.items() if error.remedy}

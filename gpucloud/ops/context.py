@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpucloud import journal
 from gpucloud.catalog import types
 from gpucloud.config import Config
-from gpucloud.errors import ConfigError, UsageError
+from gpucloud.errors import NotConfigured, UsageError
 from gpucloud.progress import Progress, Report, Status
 from gpucloud.providers.base import Provider
 from gpucloud.state import State, state_home
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 Remark = Callable[[str], None]
 """Takes a line that a person must see even where only a result is shown."""
-
-LIST_EVERY_REGION = frozenset({"azure"})
-"""Clouds that list the machines of all their regions whichever they are asked in: nobody has to name one for that."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,8 @@ class Context:
     def provider(self, cloud: str, region: str = "", *, regions: Sequence[str] = ()) -> Provider:
         """A cloud. Machines are made in `region`; listings look at `regions` too.
 
-        By default that is where machines of this cloud may be, as far as this computer knows. Raises ConfigError if
-        it knows of no region at all.
+        By default that is where machines of this cloud may be, as far as this computer knows. Raises NotConfigured
+        if it knows of no region at all.
         """
         from gpucloud.providers import registry
 
@@ -60,7 +57,7 @@ class Context:
         return registry.connect(cloud, self.settings.get(cloud, {}), here, regions or self.regions(cloud, here))
 
     def region(self, cloud: str) -> str:
-        """Where machines are made: as configured here, or in the cloud's own configuration. Raises ConfigError.
+        """Where machines are made: as configured here, or in the cloud's own configuration. Raises NotConfigured.
 
         A configured region of another cloud says nothing about this one.
         """
@@ -82,12 +79,14 @@ class Context:
     def _some_region(self, cloud: str) -> str:
         """A region to look for machines from: where they are made, or else where one was, or any if it does not matter.
 
-        Raises ConfigError.
+        Raises NotConfigured if it is known of none, and NoCredentials where it would be looked for with them.
         """
+        from gpucloud.providers import registry
+
         try:
             return self.region(cloud)
-        except ConfigError:
-            anywhere = [types.REFERENCE_REGION[cloud]] if cloud in LIST_EVERY_REGION else []
+        except NotConfigured:
+            anywhere = [types.REFERENCE_REGION[cloud]] if registry.lists_every_region(cloud) else []
             for region in (*self._used(cloud), *anywhere):
                 return region
             raise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from gpucloud.errors import CapacityError, CredentialsError, ExitStatus, GpucloudError, PreflightFailed, Problem
+from gpucloud.errors import CapacityError, ExitStatus, GpucloudError, NoCredentials, PreflightFailed, Problem
 from gpucloud.machine import Headroom
 from gpucloud.ops import clouds, find, planning, undo
 from gpucloud.ops.context import Context
@@ -96,13 +96,16 @@ def _offer(plan: Plan, provider: Provider, count: int) -> Offer:
     return Offer(plan, provider, tuple(problems))
 
 
-def _refusal(offers: Sequence[Offer]) -> CredentialsError | None:
-    """The error of a cloud that lets nobody in: nothing but the credentials stands in the way of each offer."""
+def _refusal(offers: Sequence[Offer]) -> NoCredentials | None:
+    """The error of a cloud that lets nobody in: nothing but the credentials stands in the way of each offer.
+
+    Expired ones are as good as none for somebody who looks for a machine to make.
+    """
     problems = [problem for offer in offers for problem in offer.problems]
     open_ones = [offer for offer in offers if not offer.problems]
     if open_ones or any(problem.status is not ExitStatus.CREDENTIALS for problem in problems):
         return None
-    return CredentialsError(problems[0].what, problems[0].why, problems[0].remedy)
+    return NoCredentials(problems[0].what, problems[0].why, problems[0].remedy)
 
 
 def had(offers: Sequence[Offer]) -> list[Offer]:

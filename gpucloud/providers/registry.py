@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
@@ -11,7 +12,11 @@ from gpucloud.errors import UsageError
 from gpucloud.providers.base import Provider
 
 CLOUDS = {"aws": "gpucloud.providers.aws", "azure": "gpucloud.providers.azure"}
-"""Cloud → dotted path of its module, which has `connect(settings, region, regions)` and `policy()`."""
+"""Cloud → dotted path of its module, which has the functions of this one, without `cloud`, and LISTS_EVERY_REGION."""
+
+# Said by requests' import to whoever has no PySocks, and silenced by requests itself: in vain if botocore is imported by
+# another thread just then, for Python's list of filters is one for all threads, and botocore puts back an older one.
+warnings.filterwarnings("ignore", message="SOCKS support in urllib3 requires")
 
 
 def connect(cloud: str, settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> Provider:
@@ -25,8 +30,16 @@ def connect(cloud: str, settings: Mapping[str, Any], region: str, regions: Seque
 
 
 def home_region(cloud: str, settings: Mapping[str, Any]) -> str:
-    """The region that the cloud's own configuration names. Raises ConfigError if it names none."""
+    """The region that the cloud's own configuration names. Raises NotConfigured if it names none.
+
+    Raises NoCredentials instead where it is plain that there are none either: that is what has to be mended first.
+    """
     return cast(str, _module(cloud).home_region(settings))
+
+
+def lists_every_region(cloud: str) -> bool:
+    """Does the cloud list the machines of all its regions whichever it is asked in? Then nobody has to name one."""
+    return cast(bool, _module(cloud).LISTS_EVERY_REGION)
 
 
 def policy(cloud: str) -> dict[str, Any]:

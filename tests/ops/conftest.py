@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpucloud.config import Config
-from gpucloud.errors import CredentialsError, Unreachable
+from gpucloud.errors import NoCredentials, Unreachable
 from gpucloud.journal import Journal
 from gpucloud.machine import Spec
 from gpucloud.ops.context import Context
@@ -19,7 +19,7 @@ from gpucloud.waiting import Waiter
 from tests.ops import memory
 from tests.ops.memory import Memory
 
-NO_AZURE = CredentialsError("no Azure credentials", "none found", "`az login`")
+NO_AZURE = NoCredentials("no Azure credentials", "none found", "`az login`")
 THROTTLED = Unreachable("Azure is throttling", "it says to wait 20 minutes", "try later")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from gpucloud.errors import ConfigError, GpucloudError, NotFound, Problem
+from gpucloud.errors import GpucloudError, NotConfigured, NotFound, Problem
 from gpucloud.machine import Headroom, Machine, Resource, Spec, State
 from gpucloud.saga import Facts, Step
 
@@ -93,6 +93,8 @@ class Memory:
         return ""
 
 
+LISTS_EVERY_REGION = False
+
 CLOUDS: dict[str, Memory] = {}
 """By name: what `connect` hands out. Tests fill it."""
 
@@ -104,5 +106,5 @@ def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = (
 def home_region(settings: Mapping[str, Any]) -> str:
     cloud = CLOUDS[settings["name"]]
     if not cloud.region:
-        raise ConfigError(f"no {cloud.name} region", "", "add `--region`")
+        raise NotConfigured(f"no {cloud.name} region", "", "add `--region`")
     return cloud.region

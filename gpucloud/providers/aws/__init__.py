@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpucloud.errors import ConfigError
+from gpucloud.errors import NotConfigured
 from gpucloud.providers.aws.policy import policy
 from gpucloud.providers.aws.settings import AwsSettings
 
 if TYPE_CHECKING:
     from gpucloud.providers.aws.provider import AwsProvider
 
-__all__ = ["connect", "policy"]
+__all__ = ["LISTS_EVERY_REGION", "connect", "home_region", "policy"]
+
+LISTS_EVERY_REGION = False
 
 
 def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> AwsProvider:
@@ -25,14 +27,14 @@ def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = (
 def home_region(settings: Mapping[str, Any]) -> str:
     """The region of the user's AWS configuration (AWS_REGION, AWS_DEFAULT_REGION, ~/.aws/config).
 
-    Raises ConfigError if it names none.
+    Raises NotConfigured if it names none.
     """
     from gpucloud.providers.aws.clients import configured_region
 
     ours = AwsSettings(**settings)
     if region := ours.region or configured_region(ours):
         return region
-    raise ConfigError(
+    raise NotConfigured(
         "no AWS region",
         "none is given by `--region`, GPUCLOUD_REGION, the config file or the AWS configuration",
         "add `--region us-east-1`, or `region: us-east-1` to the config file",

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gpucloud import __version__
-from gpucloud.errors import CredentialsError
+from gpucloud.errors import NoCredentials
 from gpucloud.providers.aws.errors import NO_CAPACITY, NO_CREDENTIALS, translated
 from gpucloud.providers.aws.settings import AwsSettings
 
@@ -33,11 +33,11 @@ class Clients:
         self._clients: dict[tuple[str, str], Any] = {}
 
     def ec2(self, region: str) -> Any:
-        """The EC2 client of a region. Raises CredentialsError if there are none."""
+        """The EC2 client of a region. Raises NoCredentials if there are none."""
         return self.client("ec2", region)
 
     def client(self, service: str, region: str) -> Any:
-        """The client of a service in a region. Raises CredentialsError if there are none."""
+        """The client of a service in a region. Raises NoCredentials if there are none."""
         with self._lock, translated(f"use the region {region}"):
             key = (service, region)
             if key not in self._clients:
@@ -45,7 +45,7 @@ class Clients:
             return self._clients[key]
 
     def check_credentials(self) -> None:
-        """Raise CredentialsError if there are none to be found. Whether AWS accepts them is another matter."""
+        """Raise NoCredentials if there are none to be found. Whether AWS accepts them is another matter."""
         with self._lock, translated("find the credentials"):
             self._open_session()
 
@@ -53,7 +53,7 @@ class Clients:
         if self._session is None:
             session = _session(self.settings)
             if session.get_credentials() is None:
-                raise CredentialsError(NO_CREDENTIALS.what, NO_CREDENTIALS.why, NO_CREDENTIALS.remedy)
+                raise NoCredentials(NO_CREDENTIALS.what, NO_CREDENTIALS.why, NO_CREDENTIALS.remedy)
             self._session = session
         return self._session
 

@@ -15,6 +15,7 @@ from gpucloud.errors import (
     ConfigError,
     CredentialsError,
     GpucloudError,
+    NoCredentials,
     NotFound,
     QuotaError,
     Unreachable,
@@ -38,7 +39,7 @@ class Rule:
 
 
 LOG_IN = "`aws sso login` or `aws configure`, then `gpucloud doctor`"
-NO_CREDENTIALS = Rule(CredentialsError, "no AWS credentials", "boto3 found none on this computer", LOG_IN)
+NO_CREDENTIALS = Rule(NoCredentials, "no AWS credentials", "boto3 found none on this computer", LOG_IN)
 EXPIRED = Rule(
     CredentialsError,
     "AWS does not accept the credentials",

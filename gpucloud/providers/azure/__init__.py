@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpucloud.errors import ConfigError
+from gpucloud.errors import NotConfigured
 from gpucloud.providers.azure.policy import policy
 from gpucloud.providers.azure.settings import AzureSettings
-from gpucloud.providers.azure.signs import configured_region
+from gpucloud.providers.azure.signs import any_credential, configured_region, no_credentials
 
 if TYPE_CHECKING:
     from gpucloud.providers.azure.provider import AzureProvider
 
-__all__ = ["connect", "policy"]
+__all__ = ["LISTS_EVERY_REGION", "connect", "home_region", "policy"]
+
+LISTS_EVERY_REGION = True
 
 
 def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> AzureProvider:
@@ -29,11 +31,13 @@ def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = (
 def home_region(settings: Mapping[str, Any]) -> str:
     """The region of the user's Azure configuration (AZURE_DEFAULTS_LOCATION, `location` in ~/.azure/config).
 
-    Raises ConfigError if it names none.
+    Raises NotConfigured if it names none, NoCredentials if nothing here looks like credentials either.
     """
     if region := AzureSettings(**settings).region or configured_region():
         return region
-    raise ConfigError(
+    if not any_credential():
+        raise no_credentials()
+    raise NotConfigured(
         "no Azure region",
         "none is given by `--region`, GPUCLOUD_REGION, the config file or the Azure CLI's configuration",
         "add `--region eastus`, or `az config set defaults.location=eastus`",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gpucloud import __version__
-from gpucloud.errors import ConfigError
+from gpucloud.errors import ConfigError, NotConfigured
 from gpucloud.providers.azure import signs
 from gpucloud.providers.azure.errors import translated
 from gpucloud.providers.azure.login import OneLogin, credential
@@ -50,7 +50,8 @@ class Clients:
 
     @property
     def subscription(self) -> str:
-        """The id of the subscription to work in. Raises ConfigError if the credentials see none, or several."""
+        """The id of the subscription to work in. Raises NotConfigured if the credentials see none,
+        ConfigError if several."""
         with translated("find the subscription"):
             return str(self._once("subscription", self._find_subscription))
 
@@ -168,9 +169,11 @@ class Clients:
         usable = [one for one in every if one.get("state") in ("Enabled", "PastDue", "Warned")]
         if len(usable) == 1:
             return str(usable[0]["subscriptionId"])
-        listed = ", ".join(f"{one['displayName']} ({one['subscriptionId']})" for one in usable)
+        if not usable:
+            why = "the credentials see none that is enabled"
+            raise NotConfigured("no Azure subscription", why, "`az account list --all`")
         raise ConfigError(
-            "several Azure subscriptions, and none is chosen" if usable else "no Azure subscription",
-            listed or "the credentials see none that is enabled",
-            "`az account set --subscription …`, or set AZURE_SUBSCRIPTION_ID" if usable else "`az account list --all`",
+            "several Azure subscriptions, and none is chosen",
+            ", ".join(f"{one['displayName']} ({one['subscriptionId']})" for one in usable),
+            "`az account set --subscription …`, or set AZURE_SUBSCRIPTION_ID",
         )

@@ -26,6 +26,7 @@ from gpucloud.errors import (
     Unreachable,
 )
 from gpucloud.providers.azure import sdk_errors
+from gpucloud.providers.azure.signs import LOG_IN
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,9 @@ class Rule:
 LONGEST_MESSAGE = 300
 """Characters of Azure's own message that are shown: the one about quotas ends in a link of a kilobyte."""
 
-LOG_IN = "`az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; then `gpucloud doctor`"
 REFUSED = "Azure does not accept the credentials"
 SECRET = "make a new one with `az ad app credential reset --id …` and set AZURE_CLIENT_SECRET"
 PRINCIPAL = "check AZURE_TENANT_ID and AZURE_CLIENT_ID, or `az login`"
-NO_CREDENTIALS = Rule(CredentialsError, "no Azure credentials", "azure-identity found none on this computer", LOG_IN)
 NOT_WORKING = Rule(
     CredentialsError, "no Azure credentials", "azure-identity found none that work", f"{LOG_IN} (`--debug` shows each)"
 )

@@ -8,7 +8,7 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 from typing import Any
 
-from gpucloud.errors import ConfigError
+from gpucloud.errors import ConfigError, NoCredentials
 
 VARIABLES = (
     "AZURE_CLIENT_ID",
@@ -34,6 +34,8 @@ OTHER_CACHES = (
 )
 """What the logins of `azd`, Azure PowerShell, VS Code and Visual Studio leave in the home directory."""
 
+LOG_IN = "`az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; then `gpucloud doctor`"
+
 ASSET_TAG = Path("/sys/class/dmi/id/chassis_asset_tag")
 AZURE_ASSET_TAG = "7783-7084-3265-9085-8269-3286-77"
 """What the firmware of every Azure VM says; source: cloud-init's data source for Azure."""
@@ -51,6 +53,11 @@ def any_credential() -> bool:
         or bool(_cli_subscriptions())  # a login with a managed identity leaves nothing else
         or _is_azure_vm()
     )
+
+
+def no_credentials() -> NoCredentials:
+    """The error of a computer without any."""
+    return NoCredentials("no Azure credentials", "azure-identity found none on this computer", LOG_IN)
 
 
 def _is_azure_vm() -> bool:
