@@ -14,11 +14,12 @@ from typing import Any
 from gpucloud import journal, money, saga
 from gpucloud.errors import GpucloudError, PreflightFailed, UsageError
 from gpucloud.keys import KeyPair, new_keypair
-from gpucloud.machine import TAG_EXPIRES, Machine, Spec, State
+from gpucloud.machine import TAG_EXPIRES, Machine, Spec
 from gpucloud.ops import find, power, prove, sshconfig, undo
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import Relay, together
+from gpucloud.ops.parallel import Relay
 from gpucloud.ops.planning import Plan
+from gpucloud.parallel import together
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
 from gpucloud.state import private_folder
@@ -56,7 +57,9 @@ def prepare(context: Context, plan: Plan, *, named: bool) -> Prepared:
     provider, name = context.provider(plan.cloud, plan.spec.region), plan.spec.name
     context.tell(name, "preflight", Status.START)
     known = named and name in undo.known_names(context.state)
-    problems, machines = together(lambda: provider.preflight(plan.spec), lambda: provider.list() if known else [])
+    problems, machines = together(
+        lambda: provider.preflight(plan.spec), lambda: find.candidates(context, [name]) if known else []
+    )
     existing = find.by_name(machines, name)
     if problems and existing is None:
         context.tell(name, "preflight", Status.FAIL, f"{len(problems)} problem{'s' * (len(problems) > 1)}")
@@ -129,7 +132,7 @@ def converge(context: Context, prepared: Prepared, machine: Machine) -> Outcome:
         raise UsageError(f"{machine.name} exists already", why, "choose another --name, or `gpucloud down` it first")
     context.state.identity(machine.run)
     context.tell(machine.name, "instance", Status.SKIP, f"{machine.id} exists already")
-    if machine.state in (State.STOPPED, State.STOPPING):
+    if machine.state in power.AT_REST:
         power.start(context, machine)
     with journal.Journal.open(context.state.journal_path(machine.run)) as log:
         log.record("planned", stages=plan.stages)
