@@ -60,6 +60,12 @@ class UsageError(GpucloudError):
     status = ExitStatus.USAGE
 
 
+def not_made(name: str, deed: str) -> UsageError:
+    """The refusal to do that to a machine which gpucloud did not make."""
+    what = f"gpucloud did not make {name} and does not {deed} it"
+    return UsageError(what, "it is a host of config.yaml", "do that where the machine is managed")
+
+
 class ConfigError(GpucloudError):
     """A profile, config file or local tool is wrong."""
 

@@ -20,7 +20,8 @@ class State(StrEnum):
     """Life of a machine. STOPPED means that compute billing has stopped; disks go on costing.
 
     HALTED is a machine that switched itself off and is billed all the same, because its cloud still holds the
-    hardware for it (Azure's "stopped", as against "deallocated"); `stop` ends that.
+    hardware for it (Azure's "stopped", as against "deallocated"); `stop` ends that. UNKNOWN is a machine that no cloud
+    can be asked about.
     """
 
     PENDING = "pending"
@@ -30,13 +31,16 @@ class State(StrEnum):
     HALTED = "halted"
     TERMINATING = "terminating"
     TERMINATED = "terminated"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Machine:
     """One machine as its cloud describes it now. Addresses change on stop and start: never an identity.
 
-    `reason` is why the cloud last changed its state, in the cloud's words; mostly empty.
+    `reason` is why the cloud last changed its state, in the cloud's words; mostly empty. A machine that gpucloud did
+    not make has no `run`; the user logs in to it with `ssh_key`, a file, and as OpenSSH's own configuration says where
+    that or `ssh_user` is empty or `ssh_port` is 22.
     """
 
     id: str
@@ -50,12 +54,18 @@ class Machine:
     address: str | None = None
     ssh_user: str = "ubuntu"
     ssh_port: int = 22
+    ssh_key: str = ""
     launched_at: datetime | None = None
     expires_at: datetime | None = None
     spot: bool = False
     disk_gb: int | None = None
     reason: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Did gpucloud make it? Then its keys are in the local state, and it may be stopped and removed."""
+        return self.run != ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,7 @@ class Headroom:
 class Resource:
     """Something in the cloud that carries our tag: an instance, volume, interface, security group …
 
-    `costs` says whether it is billed while it exists.
+    `costs` says whether it is billed while it exists. `owner` is its own owner tag, "" if it has none.
     """
 
     kind: str
@@ -117,3 +127,4 @@ class Resource:
     region: str
     run: str
     costs: bool
+    owner: str = ""

@@ -51,8 +51,8 @@ _KEEPS_ADDRESS = {"azure"}
 
 
 def machine_price(machine: Machine) -> Price | None:
-    """USD per hour while the machine runs, without its disk."""
-    found = every().get(machine.type.lower())
+    """USD per hour while the machine runs, without its disk; None if it is not ours: nobody knows who pays what."""
+    found = every().get(machine.type.lower()) if machine.is_ours else None
     return price(found, machine.region, machine.spot) if found else None
 
 

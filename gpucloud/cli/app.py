@@ -47,7 +47,7 @@ def _version(wanted: bool) -> None:
 def options(
     ctx: typer.Context,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the embedded cloud: no account, no cost.")] = False,
-    cloud: Annotated[str, typer.Option(help="Only aws or only azure; default: every cloud that can be asked.")] = "",
+    cloud: Annotated[str, typer.Option(help="Only aws, azure or hosts; default: all that can be asked.")] = "",
     region: Annotated[str, typer.Option(help="Region, such as us-east-1 or eastus.")] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version.")] = False,
@@ -82,7 +82,20 @@ def write_remark(ctx: typer.Context, text: str) -> None:
 
 
 VERBS = (
-    ("up", "verify", "ls", "ssh", "exec", "logs", "stop", "start", "extend", "down", "recover")  # a machine's life
+    (
+        "up",
+        "verify",
+        "ls",
+        "ssh",
+        "exec",
+        "logs",
+        "stop",
+        "start",
+        "extend",
+        "down",
+        "reap",
+        "recover",
+    )  # a machine's life
     + ("types", "profile", "doctor", "sandbox")
 )
 """In the order of --help. Each verb's module adds itself to `app` when it is imported."""

@@ -21,8 +21,8 @@ def doctor(
 ) -> None:
     """Look at what gpucloud needs, and change nothing.
 
-    Looks at OpenSSH, the sandbox, and the credentials, permissions and quota of each cloud. Exits with 3 if something
-    fails; a cloud without credentials does not count as long as another one has them.
+    Looks at OpenSSH, the sandbox, the credentials, permissions and quota of each cloud, and logs in to each host.
+    Exits with 3 if something fails; a cloud without credentials does not count as long as another one has them.
     """
     from gpucloud.errors import ExitStatus
     from gpucloud.ops import doctor as ops

@@ -22,7 +22,7 @@ def up(
     max_price: Annotated[float | None, typer.Option(help="Most USD per hour.")] = None,
     name: Annotated[str, typer.Option("--name", "-n", help="Its name. The same name again finishes or mends it.")] = "",
     profile: Annotated[str, typer.Option("--profile", "-p", help="What to install.")] = "",
-    image: Annotated[str, typer.Option(help="ubuntu-22.04, ubuntu-24.04, dlami (AWS), hpc (Azure), or an id or URN.")] = "",
+    image: Annotated[str, typer.Option(help="ubuntu-22.04, ubuntu-24.04, dlami (AWS), hpc (Azure), id or URN.")] = "",
     disk: Annotated[int | None, typer.Option(help="Root disk, in GB.")] = None,
     ttl: Annotated[str, typer.Option(help="End after 30m, 8h, 2d, whatever happens to this computer.")] = "",
     spot: Annotated[bool, typer.Option("--spot", help="A spot instance; never falls back to on-demand.")] = False,

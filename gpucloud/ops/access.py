@@ -1,4 +1,4 @@
-"""Log in to a machine of ours: its address from the cloud, its keys and pinned host key from the local state."""
+"""Log in to a machine: its address from the cloud; its keys and pinned host key from the local state if it is ours."""
 
 from __future__ import annotations
 
@@ -26,9 +26,16 @@ def address_of(machine: Machine) -> str:
 
 
 def wait_for_login(context: Context, machine: Machine, timeout: float) -> Remote:
-    """A connection to the machine, as soon as it lets us in. Raises RemoteUnreachable after `timeout` seconds."""
-    from gpucloud.remote import ssh
+    """A connection to the machine, as soon as it lets us in. Raises RemoteUnreachable after `timeout` seconds.
 
+    A machine that is not ours is tried once, with the user's own keys and known hosts.
+    """
+    from gpucloud.remote import foreign, ssh
+
+    if not machine.is_ours:
+        return foreign.connect(
+            address_of(machine), machine.ssh_user, machine.ssh_port, machine.ssh_key, timeout=timeout
+        )
     identity = context.state.identity(machine.run)
     return ssh.wait_for_ssh(
         address_of(machine),

@@ -19,7 +19,7 @@ from gpucloud.errors import (
 )
 from gpucloud.machine import Machine
 from gpucloud.ops.context import Context, may_be_meant
-from gpucloud.ops.parallel import in_parallel
+from gpucloud.parallel import in_parallel
 from gpucloud.providers.base import Provider
 
 T = TypeVar("T")
@@ -82,12 +82,15 @@ def sorted_out(context: Context, said: Mapping[str, T | GpucloudError]) -> Answe
 
 
 def regions(context: Context) -> Mapping[str, str]:
-    """Where each cloud makes machines. Leaves out clouds without a region, and those of which --region names none.
+    """Where each cloud makes machines. Leaves out clouds that do not say so, and those of which --region names none.
 
-    Raises ConfigError if no cloud has a region, UsageError if --cloud and --region are of different ones.
+    Raises ConfigError if no cloud has a region, UsageError if --cloud and --region are of different ones, or if
+    --cloud makes no machines.
     """
     config = context.config
-    fits = [cloud for cloud in context.clouds if may_be_meant(config, cloud)]
+    if not context.makers:
+        raise UsageError(f"no machine can be made in {config.cloud}", "", "name another --cloud, or leave it out")
+    fits = [cloud for cloud in context.makers if may_be_meant(config, cloud)]
     if not fits:
         home = types.cloud_of_region(config.region)
         raise UsageError(f"{config.region} is a region of {home}", f"`cloud` is {config.cloud}", f"add --cloud {home}")
@@ -95,7 +98,9 @@ def regions(context: Context) -> Mapping[str, str]:
     def one(cloud: str) -> str | GpucloudError:
         try:
             return context.region(cloud)
-        except NOT_SET_UP as error:
+        except UsageError:
+            raise
+        except GpucloudError as error:
             return error
 
     return sorted_out(context, {cloud: one(cloud) for cloud in fits}).given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gpucloud import journal
@@ -27,7 +27,8 @@ Remark = Callable[[str], None]
 class Context:
     """One world (the real clouds, or the sandbox) as one command sees it.
 
-    `settings` holds, by cloud, what that cloud's provider must know to reach it; nothing for the real ones.
+    `settings` holds, by cloud, what that cloud's provider must know to reach it; nothing for the real ones. Those of
+    `hosts` are the machines themselves.
     """
 
     config: Config
@@ -40,10 +41,21 @@ class Context:
 
     @property
     def clouds(self) -> tuple[str, ...]:
-        """The clouds to ask: the configured one, or all. A sandbox has those that it emulates. Raises UsageError."""
+        """The clouds to ask: the configured one, or all. A sandbox has those that it emulates. Raises UsageError.
+
+        What lists the machines of its settings only is not asked without any.
+        """
         from gpucloud.providers import registry
 
-        return chosen_clouds(self.config, self.settings if self.simulated else registry.CLOUDS)
+        real = [cloud for cloud in registry.CLOUDS if cloud in self.settings or registry.makes_machines(cloud)]
+        return chosen_clouds(self.config, self.settings if self.simulated else real)
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """Those of `clouds` in which machines can be made."""
+        from gpucloud.providers import registry
+
+        return tuple(cloud for cloud in self.clouds if registry.makes_machines(cloud))
 
     def provider(self, cloud: str, region: str = "", *, regions: Sequence[str] = ()) -> Provider:
         """A cloud. Machines are made in `region`; listings look at `regions` too.
@@ -115,8 +127,9 @@ def may_be_meant(config: Config, cloud: str) -> bool:
 
 
 def real(config: Config, report: Report, remark: Remark = warnings.warn) -> Context:
-    """The real clouds, with the credentials that their SDKs find."""
-    return Context(config, State(state_home()), {}, report, remark=remark)
+    """The real clouds, with the credentials that their SDKs find, and the hosts of the configuration."""
+    hosts = {name: asdict(host) for name, host in config.hosts.items()}
+    return Context(config, State(state_home()), {"hosts": hosts} if hosts else {}, report, remark=remark)
 
 
 def sandbox(config: Config, report: Report, remark: Remark = warnings.warn) -> Context:

@@ -9,13 +9,16 @@ from typing import Any
 
 from gpucloud.config import Config
 from gpucloud.errors import ExitStatus, GpucloudError, Problem, UsageError
-from gpucloud.machine import Spec
-from gpucloud.ops import clouds
+from gpucloud.machine import Machine, Spec
+from gpucloud.ops import access, clouds
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import in_parallel
+from gpucloud.parallel import in_parallel
 
 PROBE_TYPES = {"aws": "g4dn.xlarge", "azure": "Standard_NC4as_T4_v3"}
 """The cheapest way to ask each cloud whether this account can launch a GPU machine."""
+
+REACH_TIMEOUT = 5.0
+"""Seconds for each step of a login to a host: one that is up answers within one."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,13 @@ def _clouds(world: Callable[[], Context], simulated: bool) -> list[Finding]:
     """
     try:
         context = world()
-        looked = in_parallel(lambda cloud: (cloud, *_look(context, cloud)), context.clouds)
+        looked = in_parallel(lambda cloud: (cloud, *_look(context, cloud)), context.makers)
+        hosts = _hosts(context)
     except UsageError:
         raise
     except GpucloudError as error:
         return [Finding("fail", f"{'sandbox' if simulated else 'clouds'}: {error.what}", error.why, error.remedy)]
-    is_one_set_up = not all(_is_not_set_up(problems) for _, _, problems in looked)
+    is_one_set_up = bool(hosts) or not all(_is_not_set_up(problems) for _, _, problems in looked)
     findings: list[Finding] = []
     for cloud, region, problems in looked:
         name = f"sandbox {cloud}" if simulated else cloud
@@ -79,7 +83,22 @@ def _clouds(world: Callable[[], Context], simulated: bool) -> list[Finding]:
         findings += [Finding(status, f"{name}: {each.what}", each.why, each.remedy) for each in problems]
         if not problems:
             findings.append(Finding("ok", name, f"{PROBE_TYPES[cloud]} can be launched in {region}"))
-    return findings
+    return findings + hosts
+
+
+def _hosts(context: Context) -> list[Finding]:
+    """Which machines that exist already let us in. One that does not may just be switched off."""
+    others = [cloud for cloud in context.clouds if cloud not in context.makers]
+    machines = [machine for cloud in others for machine in context.provider(cloud).list()]
+
+    def try_it(machine: Machine) -> Finding:
+        try:
+            access.wait_for_login(context, machine, REACH_TIMEOUT).close()
+        except GpucloudError as error:
+            return Finding("warn", f"{machine.name}: {error.what}", error.why, error.remedy)
+        return Finding("ok", machine.name, "lets us in")
+
+    return in_parallel(try_it, machines)
 
 
 def _look(context: Context, cloud: str) -> tuple[str, list[Problem]]:

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
 from gpucloud import journal
-from gpucloud.errors import GpucloudError, MayStillCost, UsageError
+from gpucloud.errors import GpucloudError, MayStillCost, UsageError, not_made
 from gpucloud.machine import TAG_OWNER, Machine, Resource
 from gpucloud.ops import clouds, find, sshconfig, undo
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import in_parallel
+from gpucloud.parallel import in_parallel
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
 
@@ -73,12 +73,16 @@ def wanted(context: Context, names: Sequence[str], every: bool, run: str) -> Wan
         return _of_run(context, run)
     if every:
         answers = clouds.machines(context)
-        return Wanted([_of_machine(each) for each in clouds.together(answers.given)], answers.unasked(context))
+        ours = [each for each in clouds.together(answers.given) if each.is_ours]
+        return Wanted([_of_machine(each) for each in ours], answers.unasked(context))
     known = find.candidates(context, names)
     return Wanted([target for name in names for target in _of_name(context, known, name)])
 
 
 def _of_machine(machine: Machine) -> Target:
+    """Raises UsageError for a machine that is not ours."""
+    if not machine.is_ours:
+        raise not_made(machine.name, "remove")
     what = (
         f"{machine.type} {find.short_id(machine.id)}, {machine.state}, of {machine.tags.get(TAG_OWNER, 'nobody known')}"
     )

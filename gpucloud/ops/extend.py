@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gpucloud.errors import UsageError
+from gpucloud.errors import UsageError, not_made
 from gpucloud.machine import Machine
 from gpucloud.ops import access
 from gpucloud.ops.context import Context
@@ -17,10 +17,13 @@ _TIMEOUT = 60.0
 
 
 def extend(context: Context, machine: Machine, minutes: int) -> Machine:
-    """The machine with its new end, `minutes` from now. Raises UsageError if it was made without --ttl.
+    """The machine with its new end, `minutes` from now. Raises UsageError if it was made without --ttl, or not
+    by us.
 
     The machine first: should the tag fail, it lives as long as was asked for and is merely listed wrongly.
     """
+    if not machine.is_ours:
+        raise not_made(machine.name, "end")
     if machine.expires_at is None:
         why = "it was made without --ttl: nothing is armed that could be moved"
         raise UsageError(f"{machine.name} has no end to move", why, "`gpucloud stop` or `gpucloud down` it by hand")

@@ -26,8 +26,8 @@ def machines(context: Context, names: Sequence[str]) -> list[Machine]:
 def candidates(context: Context, names: Sequence[str]) -> list[Machine]:
     """The machines among which those of these names are, if they are anywhere.
 
-    Those of the clouds in which this computer made them, if they are there; else of all clouds. Then a cloud that
-    cannot be asked matters: its error is raised if a name is not found.
+    Those of the clouds that `homes_of` tells, if they are there; else of all clouds. Then a cloud that cannot be asked
+    matters: its error is raised if a name is not found.
     """
     if homes := homes_of(context, names):
         known = clouds.together(clouds.machines(context, homes).given)
@@ -41,11 +41,16 @@ def candidates(context: Context, names: Sequence[str]) -> list[Machine]:
 
 
 def homes_of(context: Context, names: Sequence[str]) -> list[str]:
-    """The clouds in which this computer made machines of these names; none if it did not make one of them."""
+    """The clouds in which this computer made machines of these names, or whose settings name them.
+
+    None if there is one that is neither.
+    """
     standing = list(journal.standing(context.state.journal_paths()))
-    made = [(str(header["name"]), str(header["cloud"])) for header in standing if header["name"] in names]
-    homes = dict.fromkeys(cloud for _, cloud in made if cloud in context.clouds)
-    return list(homes) if {name for name, _ in made} == set(names) else []
+    known = [(str(header["name"]), str(header["cloud"])) for header in standing if header["name"] in names]
+    others = set(context.clouds) - {*context.makers}
+    known += [(name, cloud) for cloud in others for name in context.settings[cloud] if name in names]
+    homes = dict.fromkeys(cloud for _, cloud in known if cloud in context.clouds)
+    return list(homes) if {name for name, _ in known} == set(names) else []
 
 
 def _are_all_in(known: Sequence[Machine], names: Sequence[str]) -> bool:
@@ -56,7 +61,7 @@ def by_name(known: Sequence[Machine], name: str) -> Machine | None:
     """The machine of that name, or None. Raises UsageError if two carry it."""
     matches = [machine for machine in known if name in (machine.name, machine.id, short_id(machine.id))]
     if len(matches) > 1:
-        where = ", ".join(f"{machine.id} in {machine.region}" for machine in matches)
+        where = ", ".join(f"{machine.id} in {machine.region or machine.cloud}" for machine in matches)
         raise UsageError(f"{name} is the name of {len(matches)} machines", where, "name one by its id")
     return matches[0] if matches else None
 

@@ -17,7 +17,6 @@ from gpucloud.ops.clouds import Answers
 from gpucloud.ops.context import Context, chosen_clouds, configured_regions, may_be_meant
 from gpucloud.ops.request import Request
 from gpucloud.providers import registry
-from gpucloud.providers.base import Provider
 from gpucloud.state import State as LocalState
 from gpucloud.state import state_home
 
@@ -67,11 +66,9 @@ class Row:
 
 def machines(context: Context, *, all_regions: bool = False) -> Answers[list[Machine]]:
     """Our machines in every cloud, in every region that we know of, or in every region of the account."""
-
-    def everywhere(provider: Provider) -> list[Machine]:
-        return context.provider(provider.name, regions=provider.regions()).list()
-
-    return clouds.ask(context, everywhere) if all_regions else clouds.machines(context)
+    if all_regions:
+        return clouds.ask(context, lambda provider: provider.everywhere().list())
+    return clouds.machines(context)
 
 
 def watch(context: Context, *, all_regions: bool = False, again: bool = True) -> Iterator[Answers[list[Machine]]]:

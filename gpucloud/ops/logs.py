@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gpucloud import guest
+from gpucloud.errors import NotFound
 from gpucloud.machine import Machine
 from gpucloud.ops import access
 from gpucloud.ops.context import Context
@@ -20,7 +21,10 @@ def console(context: Context, machine: Machine) -> Iterator[str]:
 
 
 def bootstrap(context: Context, machine: Machine, show: Callable[[str], None], *, follow: bool) -> None:
-    """Show the events so far as lines; with `follow` also those to come, for as long as a bootstrap is at work."""
+    """Show the events so far as lines; with `follow` also those to come, for as long as a bootstrap is at work.
+
+    Raises NotFound for a machine that is not ours and never had one.
+    """
 
     def take(event: Mapping[str, Any]) -> None:
         show(_line(event))
@@ -33,6 +37,8 @@ def bootstrap(context: Context, machine: Machine, show: Callable[[str], None], *
                 continue
             return
         log = remote.run(["cat", f"{guest.STATE}/events.ndjson"], timeout=_TIMEOUT, sudo=True)
+        if log.rc and not machine.is_ours:
+            raise NotFound(f"no bootstrap of gpucloud has run on {machine.name}", log.stderr.decode().strip())
         for line in log.stdout.splitlines() if log.rc == 0 else ():
             take(json.loads(line))
     finally:

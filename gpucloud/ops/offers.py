@@ -10,10 +10,10 @@ from gpucloud.errors import CapacityError, ExitStatus, GpucloudError, NoCredenti
 from gpucloud.machine import Headroom
 from gpucloud.ops import clouds, find, planning, undo
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import in_parallel
 from gpucloud.ops.planning import Plan
 from gpucloud.ops.request import Request
 from gpucloud.ops.up import Prepared
+from gpucloud.parallel import in_parallel
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
 from gpucloud.saga import REFUSALS

@@ -1,48 +1,20 @@
-"""Do the same to many machines at once, in threads that an interruption does not wait for."""
+"""How an interruption reaches the threads that make machines."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
-from threading import Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from gpucloud.ops.context import Context
+from gpucloud.parallel import begin
 from gpucloud.progress import Progress
 from gpucloud.signals import Interrupted
 
 T = TypeVar("T")
-U = TypeVar("U")
-
-
-def in_parallel(call: Callable[[T], U], items: Sequence[T]) -> list[U]:
-    """The results in the order of the items. If a call raises, so does this, once it is that call's turn.
-
-    The threads are daemons: concurrent.futures would make Ctrl-C wait for the slowest machine, for up to an hour.
-    """
-    futures: list[Future[U]] = [_begin(call, item) for item in items]
-    return [future.result() for future in futures]
-
-
-def together(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
-    """The results of two different questions, asked at the same time."""
-    other = _begin(lambda _: second(), None)
-    return first(), other.result()
-
-
-def _begin(call: Callable[[T], U], item: T) -> Future[U]:
-    future: Future[U] = Future()
-    Thread(target=_fulfil, args=(future, call, item), daemon=True).start()
-    return future
-
-
-def _fulfil(future: Future[U], call: Callable[[T], U], item: T) -> None:
-    try:
-        future.set_result(call(item))
-    except BaseException as exc:  # whoever waits for the result gets it
-        future.set_exception(exc)
 
 
 class Relay:
@@ -71,7 +43,7 @@ class Relay:
         """
         if current_thread() is main_thread():  # signals interrupt it wherever it is
             return call()
-        future = _begin(lambda _: call(), None)
+        future = begin(call)
         either: list[Future[Any]] = [future, self._interrupted]
         wait(either, return_when=FIRST_COMPLETED)
         if not future.done():

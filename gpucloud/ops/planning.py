@@ -7,7 +7,7 @@ import re
 import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
@@ -144,15 +144,22 @@ def expectation(wanted: types.InstanceType, stages: Mapping[str, Any]) -> Expect
     """What a machine of this type must show once the stages of this plan have run."""
     env = {stage["id"]: stage["env"] for stage in stages["stages"]}
     driver = env.get("driver", {})
+    return replace(
+        hardware(wanted),
+        torch_version=env.get("torch", {}).get("GPUCLOUD_TORCH_VERSION", ""),
+        driver_branch=driver.get("GPUCLOUD_DRIVER_BRANCH", ""),
+        driver_flavour=driver.get("GPUCLOUD_DRIVER_FLAVOUR", ""),
+        layers=frozenset({"driver", "torch", "docker"} & {*env, *stages["image_brings"]}),
+    )
+
+
+def hardware(wanted: types.InstanceType) -> Expectation:
+    """What any machine of this type must show, with a stack that nothing is known of."""
     return Expectation(
         gpu=wanted.gpu.name,
         gpu_count=wanted.devices,
         gpu_memory_mib=wanted.memory_mib,
         compute_capability=wanted.gpu.compute_capability,
-        torch_version=env.get("torch", {}).get("GPUCLOUD_TORCH_VERSION", ""),
-        driver_branch=driver.get("GPUCLOUD_DRIVER_BRANCH", ""),
-        driver_flavour=driver.get("GPUCLOUD_DRIVER_FLAVOUR", ""),
-        layers=frozenset({"driver", "torch", "docker"} & {*env, *stages["image_brings"]}),
     )
 
 

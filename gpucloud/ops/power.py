@@ -11,7 +11,7 @@ from gpucloud.errors import NotFound, Unreachable
 from gpucloud.machine import Machine, State
 from gpucloud.ops import sshconfig
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import in_parallel
+from gpucloud.parallel import in_parallel
 from gpucloud.progress import Status
 from gpucloud.providers.base import Provider
 from gpucloud.saga import CONSISTENCY_WINDOW

@@ -1,4 +1,4 @@
-"""Use a machine: OpenSSH with our key and the pinned host key, or one command on many."""
+"""Use a machine: OpenSSH, with our key and the pinned host key if it is ours, or one command on many."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from gpucloud.errors import ConfigError, GpucloudError, UsageError
 from gpucloud.machine import Machine
 from gpucloud.ops import access, sshconfig
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import in_parallel
+from gpucloud.parallel import in_parallel
 from gpucloud.remote.base import Result
 from gpucloud.state import Identity
+
+DEFAULT_PORT = 22
 
 
 def openssh(context: Context, machine: Machine, command: Sequence[str]) -> list[str]:
@@ -21,6 +23,8 @@ def openssh(context: Context, machine: Machine, command: Sequence[str]) -> list[
     if program is None:
         instead = f"install openssh-client, or use `gpucloud exec {machine.name} -- CMD`"
         raise ConfigError("there is no `ssh` program on this computer", "", instead)
+    if not machine.is_ours:
+        return [program, *users_options(machine), *_quoted(command)]
     argv = [program, *openssh_options(machine, context.state.identity(machine.run)), *_quoted(command)]
     sshconfig.publish(context, machine)  # this is where its present address is known, and costs nothing
     return argv
@@ -30,6 +34,14 @@ def openssh_options(machine: Machine, identity: Identity) -> list[str]:
     """Options and destination for OpenSSH, which needs no configuration file for them."""
     flags = [part for key, value in sshconfig.options(machine, identity).items() for part in ("-o", f"{key}={value}")]
     return ["-p", str(machine.ssh_port), *flags, f"{machine.ssh_user}@{access.address_of(machine)}"]
+
+
+def users_options(machine: Machine) -> list[str]:
+    """Options and destination for a machine that we did not make: the rest is as the user's own OpenSSH has it."""
+    port = ["-p", str(machine.ssh_port)] if machine.ssh_port != DEFAULT_PORT else []
+    user = ["-l", machine.ssh_user] if machine.ssh_user else []
+    key = ["-i", machine.ssh_key] if machine.ssh_key else []
+    return [*port, *user, *key, access.address_of(machine)]
 
 
 def _quoted(command: Sequence[str]) -> list[str]:

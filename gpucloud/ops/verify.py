@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpucloud.catalog import types
-from gpucloud.errors import ConfigError, UsageError
+from gpucloud.errors import ConfigError, UsageError, not_made
 from gpucloud.machine import Machine
 from gpucloud.ops import find, planning, prove, reboot, stages
 from gpucloud.ops.context import Context
-from gpucloud.ops.parallel import in_parallel
+from gpucloud.parallel import in_parallel
 from gpucloud.remote.base import Remote
 from gpucloud.verify.expectation import Expectation
 from gpucloud.verify.junit import to_junit
@@ -43,14 +43,17 @@ def verify(
 ) -> list[prove.Proof]:
     """Facts and report of each target, machines in parallel. A failed check is a report, not an error.
 
-    `with_reboot` reboots our machines first, to prove that the stack survives it; others are never rebooted.
+    `with_reboot` reboots our machines first, to prove that the stack survives it. Raises UsageError for others: they
+    are never rebooted.
     `world` is asked for the context only when a cloud is needed: --local and --host work without one.
     """
     if wanted.local or wanted.host:
         return [_elsewhere(wanted, deep)]
     context = world()
     machines = find.machines(context, wanted.names)
-    return in_parallel(lambda machine: _ours(context, machine, deep, with_reboot), machines)
+    if foreign := [machine for machine in machines if with_reboot and not machine.is_ours]:
+        raise not_made(foreign[0].name, "reboot")
+    return in_parallel(lambda machine: _named(context, machine, deep, with_reboot), machines)
 
 
 def write_junit(path: Path, reports: Sequence[Report]) -> None:
@@ -70,7 +73,7 @@ def _write(path: Path, content: bytes) -> None:
         raise ConfigError(f"cannot write {path}", exc.strerror or str(exc)) from exc
 
 
-def _ours(context: Context, machine: Machine, deep: bool, with_reboot: bool) -> prove.Proof:
+def _named(context: Context, machine: Machine, deep: bool, with_reboot: bool) -> prove.Proof:
     provider = context.provider(machine.cloud, machine.region)
     if with_reboot:
         reboot.reboot(context, provider, machine)
@@ -78,7 +81,12 @@ def _ours(context: Context, machine: Machine, deep: bool, with_reboot: bool) -> 
 
 
 def _expected(context: Context, machine: Machine) -> Expectation:
-    """What the catalogue promises of the type, and what this computer's journal says was installed."""
+    """What the catalogue promises of the type, and what this computer's journal says was installed.
+
+    Of a machine that is not ours: what the catalogue promises, if its type is known, and the whole stack.
+    """
+    if not machine.is_ours:
+        return planning.hardware(types.find(machine.type)) if machine.type else Expectation()
     return planning.expectation(types.find(machine.type), stages.of_run(context, machine))
 
 

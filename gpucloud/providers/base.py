@@ -16,6 +16,10 @@ class Provider(Protocol):
 
     Made by the provider module's `connect(settings, region, regions)`, where `settings` are plain values that say how
     to reach the cloud (none: the real one); making one calls no API.
+
+    Where the module's MAKES_MACHINES is false, machines that exist already are listed as their settings name them,
+    without a run. Nothing belongs to them that could be listed or removed, and what would make, start, stop, mark or
+    remove one raises UsageError. An id that is none of theirs is treated as in every cloud.
     """
 
     name: str
@@ -24,6 +28,8 @@ class Provider(Protocol):
 
     def preflight(self, spec: Spec) -> list[Problem]:
         """Everything that would make the launch fail, found without changing anything; empty means go.
+
+        Never empty where no machine can be made.
 
         Independent questions are asked in parallel, and what was learnt (image id, zones, subnet, the caller's
         address) is kept for `launch_steps` of the same provider object, so that nothing is asked twice.
@@ -51,7 +57,10 @@ class Provider(Protocol):
         ...
 
     def start(self, machine_id: str) -> None:
-        """Start a stopped machine; return when accepted. No-op if it runs. Raises NotFound or CapacityError."""
+        """Start a stopped machine. No-op if it runs. Raises NotFound or CapacityError.
+
+        Returns when accepted; or later, in a cloud that accepts first and looks for hardware afterwards.
+        """
         ...
 
     def stop(self, machine_id: str) -> None:
@@ -93,11 +102,18 @@ class Provider(Protocol):
         ...
 
     def regions(self) -> list[str]:
-        """Every region that the account may use."""
+        """Every region that the account may use, sorted; none where there are no regions."""
+        ...
+
+    def everywhere(self) -> Provider:
+        """The same provider, looking for what is ours in every region that the account may use.
+
+        Shares its connections. Calls no API where `list` shows every region anyway.
+        """
         ...
 
     def list(self) -> list[Machine]:
-        """Our machines only (by tag), all pages, without the terminated ones.
+        """Our machines only (by tag, or in the settings), all pages, without the terminated ones.
 
         In every region given to `connect`; a cloud that lists all its regions in one call shows those of all.
         """

@@ -11,11 +11,16 @@ from typing import Any, cast
 from gpucloud.errors import UsageError
 from gpucloud.providers.base import Provider
 
-CLOUDS = {"aws": "gpucloud.providers.aws", "azure": "gpucloud.providers.azure"}
-"""Cloud → dotted path of its module, which has the functions of this one, without `cloud`, and LISTS_EVERY_REGION."""
+CLOUDS = {
+    "aws": "gpucloud.providers.aws",
+    "azure": "gpucloud.providers.azure",
+    "hosts": "gpucloud.providers.hosts",
+}
+"""Cloud → dotted path of its module, which has the functions of this one, without `cloud`, and what two of them tell as
+LISTS_EVERY_REGION and MAKES_MACHINES."""
 
-# Said by requests' import to whoever has no PySocks, and silenced by requests itself: in vain if botocore is imported by
-# another thread just then, for Python's list of filters is one for all threads, and botocore puts back an older one.
+# Said to whoever imports requests without PySocks, and silenced by requests: in vain if another thread imports botocore
+# just then, for Python's list of filters is one for all threads, and botocore puts back an older one.
 warnings.filterwarnings("ignore", message="SOCKS support in urllib3 requires")
 
 
@@ -40,6 +45,11 @@ def home_region(cloud: str, settings: Mapping[str, Any]) -> str:
 def lists_every_region(cloud: str) -> bool:
     """Does the cloud list the machines of all its regions whichever it is asked in? Then nobody has to name one."""
     return cast(bool, _module(cloud).LISTS_EVERY_REGION)
+
+
+def makes_machines(cloud: str) -> bool:
+    """Can machines be made there? Else it knows those of its settings only, and without settings it is not asked."""
+    return cast(bool, _module(cloud).MAKES_MACHINES)
 
 
 def policy(cloud: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Respected of ~/.ssh/config: HostName, Port, User, IdentityFile. A jump host is r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from getpass import getuser
 from pathlib import Path
 
@@ -13,34 +13,47 @@ import paramiko
 
 from gpucloud.errors import ConfigError
 from gpucloud.remote.base import RemoteUnreachable
+from gpucloud.remote.failures import LoginRefused
 from gpucloud.remote.ssh import Login, SshRemote
 
+DEFAULT_PORT = 22
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
 def connect_as_user(destination: str, *, timeout: float = 10.0) -> SshRemote:
-    """Connect to `[user@]host[:port]`, where `host` may be an alias of ~/.ssh/config.
+    """Connect to `[user@]host[:port]`. Raises as `connect` does."""
+    user, _, rest = destination.rpartition("@")
+    host, _, port = rest.partition(":") if rest.count(":") == 1 else (rest, "", "")
+    return connect(host, user, int(port or DEFAULT_PORT), timeout=timeout)
+
+
+def connect(host: str, user: str = "", port: int = DEFAULT_PORT, key: str = "", *, timeout: float = 10.0) -> SshRemote:
+    """Connect to a host, which may be an alias of ~/.ssh/config; that decides where `user` or `key` (a file) is empty,
+    and about port 22.
 
     Raises RemoteUnreachable if the host key is not in ~/.ssh/known_hosts, ConfigError if there is no key to log in
     with, and whatever `gpucloud.remote.ssh.connect` raises. `timeout` is in seconds.
     """
     folder = Path.home() / ".ssh"
-    user, _, rest = destination.rpartition("@")
-    host, _, port = rest.partition(":") if rest.count(":") == 1 else (rest, "", "")
     settings = _settings(folder, host)
     address = settings.get("hostname", host)
-    number = int(port or settings.get("port", "22"))
+    number = port if port != DEFAULT_PORT else int(settings.get("port", port))
+    files = [key] if key else settings.get("identityfile") or [str(folder / name) for name in DEFAULT_KEYS]
     login = Login(
         address,
         user or settings.get("user", getuser()),
         number,
-        tuple(_login_keys(folder, settings)),
+        tuple(_login_keys(files, agent_first=not key)),
         tuple(_host_keys(folder, address, number)),
     )
     if not login.keys:
-        why = f"no agent, and no usable key without a passphrase in {folder}"
-        raise ConfigError(f"no SSH key to log in to {destination}", why, "run `ssh-add`, or set IdentityFile")
-    return SshRemote(login, timeout)
+        why = f"no agent, and no usable key without a passphrase among {', '.join(files)}"
+        raise ConfigError(f"no SSH key to log in to {host}", why, "run `ssh-add`, or set IdentityFile")
+    try:
+        return SshRemote(login, timeout)
+    except LoginRefused as refused:  # nobody but its owner puts keys there
+        refused.remedy = "name the right user and key, or have your public key added to ~/.ssh/authorized_keys there"
+        raise
 
 
 def _settings(folder: Path, host: str) -> paramiko.SSHConfigDict:
@@ -71,10 +84,17 @@ def _host_keys(folder: Path, address: str, port: int) -> Iterator[paramiko.PKey]
     yield from known.values()
 
 
-def _login_keys(folder: Path, settings: paramiko.SSHConfigDict) -> Iterator[paramiko.PKey]:
-    """The agent's keys, then the files; a file with a passphrase is left to the agent."""
-    yield from paramiko.Agent().get_keys()
-    for path in [Path(name) for name in settings.get("identityfile", [])] or [folder / name for name in DEFAULT_KEYS]:
+def _login_keys(files: Sequence[str], *, agent_first: bool) -> list[paramiko.PKey]:
+    """The agent's keys and the files; a file with a passphrase is left to the agent.
+
+    The order matters: a server ends the login after half a dozen keys that it does not know.
+    """
+    agents, ours = paramiko.Agent().get_keys(), [*_usable(files)]
+    return [*agents, *ours] if agent_first else [*ours, *agents]
+
+
+def _usable(files: Sequence[str]) -> Iterator[paramiko.PKey]:
+    for path in [Path(name) for name in files]:
         if path.exists():
             try:
                 yield paramiko.PKey.from_path(path)

@@ -42,9 +42,9 @@ CASES = {
     "no such cloud for types": (["types", "--cloud", "gcp"], ExitStatus.USAGE, "the cloud gcp is not supported", "aws"),
     "no region anywhere": (
         ["up", "--gpu", "T4"],
-        ExitStatus.PREFLIGHT,
+        ExitStatus.CREDENTIALS,
         "no cloud can be asked",
-        "azure: add `--region",
+        "aws: add `--region",
     ),
     "no cloud anywhere": (["ls"], ExitStatus.CREDENTIALS, "no cloud can be asked", "azure: `az login`"),
     "bad duration": (["up", "g4dn.xlarge", "--ttl", "soon"], ExitStatus.USAGE, "bad duration 'soon'", "30m, 8h"),

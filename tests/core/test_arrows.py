@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "gpucloud"
-PLAIN = {"errors", "machine", "durations", "resources", "waiting", "progress", "keys", "state"}
+PLAIN = {"errors", "machine", "durations", "resources", "waiting", "progress", "keys", "state", "parallel"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set(PLAIN) for room in PLAIN},
     "catalog": PLAIN,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpucloud import config
-from gpucloud.config import Config
+from gpucloud.config import Config, Host
 from gpucloud.errors import ConfigError
 
 
@@ -48,3 +48,36 @@ def test_flags_are_no_key_of_the_file(home: Path) -> None:
     write(home, "flags: [region]\n")
     with pytest.raises(ConfigError, match="flags: unknown key"):
         config.load({}, {})
+
+
+def test_hosts_are_read_with_their_defaults(home: Path) -> None:
+    write(home, "hosts:\n  lab: {address: 10.0.0.7, user: ada, port: 2222, key: ~/lab, type: g4dn.xlarge}\n")
+    assert config.load({}, {}).hosts == {"lab": Host("10.0.0.7", "ada", 2222, str(home / "lab"), "g4dn.xlarge")}
+    (home / ".config/gpucloud/config.yaml").write_text("hosts: {gpu-1.lab: {address: box}}\n")
+    assert config.load({}, {}).hosts == {"gpu-1.lab": Host("box")}
+
+
+def test_hosts_have_no_variable() -> None:
+    assert config.load({}, {"GPUCLOUD_HOSTS": "lab"}).hosts == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[lab]", "hosts: must be a mapping"),
+        ("{-lab: {address: x}}", "hosts: '-lab' cannot be a name"),
+        ("{lab: 10.0.0.7}", "hosts.lab: must be a mapping with an address"),
+        ("{lab: {user: ada}}", "hosts.lab: must be a mapping with an address"),
+        ("{lab: {address: x, adress: y}}", "hosts.lab.adress: unknown key"),
+        ("{lab: {address: -oProxyCommand=x}}", "hosts.lab.address: must be a host name"),
+        ("{lab: {address: ada@x}}", "hosts.lab.address: must be a host name"),
+        ("{lab: {address: x, port: 70000}}", "hosts.lab.port: must be a number from 1 to 65535"),
+        ("{lab: {address: x, port: on}}", "hosts.lab.port: must be a number from 1 to 65535"),
+        ("{lab: {address: x, user: 7}}", "hosts.lab.user: must be a string"),
+    ],
+)
+def test_a_mistake_in_a_host_is_told_with_its_path(home: Path, text: str, wrong: str) -> None:
+    write(home, f"hosts: {text}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load({}, {})
+    assert wrong in caught.value.what

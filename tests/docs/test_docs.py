@@ -25,7 +25,7 @@ from gpucloud.cli.render import Format
 from gpucloud.config import Config
 from gpucloud.errors import ExitStatus
 from gpucloud.machine import Machine, Resource, State
-from gpucloud.ops import planning
+from gpucloud.ops import planning, reap
 from gpucloud.ops.context import Context
 from gpucloud.ops.down import Receipt
 from gpucloud.ops.request import Request
@@ -200,6 +200,11 @@ def test_keys_of_a_receipt(shown: Shown) -> None:
     assert inner["remains"] == receipt["remains"][0].keys()
 
 
+def test_keys_of_a_finding() -> None:
+    found = reap.Finding(reap.Kind.HALTED, "demo", "r1", "azure", "eastus", "me", "it is off", 0.5, True)
+    assert set(keys("keys of a finding")) == reap.Result(found).to_dict().keys()
+
+
 def test_keys_of_a_type() -> None:
     assert set(keys("keys of a type")) == {field.name for field in fields(listing.Row)}
 
@@ -220,7 +225,7 @@ def test_config_example_has_every_key_with_its_default(tmp_path: Path, monkeypat
 
 def test_environment_variables() -> None:
     named = set(re.findall(r"`(GPUCLOUD_[A-Z_]+)`", README))
-    assert named == {f"GPUCLOUD_{key.upper()}" for key in config.KEYS}
+    assert named == {f"GPUCLOUD_{key.upper()}" for key in config.IN_ENVIRONMENT}
 
 
 def test_mirror_settings() -> None:

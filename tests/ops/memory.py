@@ -85,6 +85,10 @@ class Memory:
         self._ask(f"delete {resource.id}")
         del self.machines[resource.id]
 
+    def everywhere(self) -> Memory:
+        self._ask("everywhere")
+        return self
+
     def regions(self) -> builtins.list[str]:
         self._ask("regions")
         return [self.region]
@@ -94,6 +98,7 @@ class Memory:
 
 
 LISTS_EVERY_REGION = False
+MAKES_MACHINES = True
 
 CLOUDS: dict[str, Memory] = {}
 """By name: what `connect` hands out. Tests fill it."""

@@ -5,11 +5,24 @@ from __future__ import annotations
 import pytest
 
 from gpucloud.config import Config
-from gpucloud.errors import ConfigError, CredentialsError, ExitStatus, GpucloudError, Unreachable, UsageError
+from gpucloud.errors import (
+    ConfigError,
+    CredentialsError,
+    ExitStatus,
+    GpucloudError,
+    NoCredentials,
+    NotConfigured,
+    Unreachable,
+    UsageError,
+)
 from gpucloud.ops import clouds
+from gpucloud.providers import registry
 from tests.ops.conftest import NO_AZURE, THROTTLED, World
 
-NO_AWS = CredentialsError("no AWS credentials", "", "`aws configure`")
+NO_AWS = NoCredentials("no AWS credentials", "", "`aws configure`")
+EXPIRED = CredentialsError("Azure does not accept the credentials", "they have expired", "`az login`")
+MISTYPED = ConfigError("the AWS profile does not exist", "tpyo")
+NO_REGION = NotConfigured("no Azure region")
 
 
 def names(world: World, config: Config | None = None) -> list[str]:
@@ -37,11 +50,12 @@ def test_a_cloud_without_a_region_is_left_out(world: World) -> None:
     assert world.remarks == ["aws: left out: no aws region; fix: add `--region`"]
 
 
-def test_a_cloud_that_cannot_be_reached_is_missing(world: World) -> None:
-    world.azure.refuses = THROTTLED
+@pytest.mark.parametrize("error", [THROTTLED, EXPIRED, ConfigError("several Azure subscriptions")])
+def test_a_cloud_that_is_in_use_and_does_not_answer_is_missing(world: World, error: GpucloudError) -> None:
+    world.azure.refuses = error
     answers = clouds.machines(world.context())
-    assert dict(answers.missing) == {"azure": THROTTLED}
-    assert "azure: could not be asked: Azure is throttling: it says to wait 20 minutes" in world.remarks[0]
+    assert dict(answers.missing) == {"azure": error}
+    assert f"azure: could not be asked: {error}" in world.remarks[0]
 
 
 def test_a_configured_cloud_is_the_only_one_asked_and_its_error_is_raised(world: World) -> None:
@@ -62,8 +76,10 @@ def test_an_unknown_cloud_is_named_with_those_there_are(world: World) -> None:
     ("aws", "azure", "kind", "status"),
     [
         (NO_AWS, NO_AZURE, CredentialsError, ExitStatus.CREDENTIALS),
-        (NO_AWS, ConfigError("no Azure region"), CredentialsError, ExitStatus.CREDENTIALS),
-        (ConfigError("no AWS region"), ConfigError("no Azure region"), ConfigError, ExitStatus.PREFLIGHT),
+        (NO_AWS, NO_REGION, CredentialsError, ExitStatus.CREDENTIALS),
+        (NotConfigured("no AWS region"), NO_REGION, ConfigError, ExitStatus.PREFLIGHT),
+        (MISTYPED, EXPIRED, CredentialsError, ExitStatus.CREDENTIALS),
+        (Unreachable("AWS is away"), EXPIRED, Unreachable, ExitStatus.UNREACHABLE),
         (Unreachable("AWS is away"), THROTTLED, Unreachable, ExitStatus.UNREACHABLE),
     ],
 )
@@ -101,6 +117,19 @@ def test_each_cloud_makes_machines_in_its_own_region(world: World) -> None:
     assert clouds.regions(world.context()) == {"aws": "us-east-1", "azure": "eastus"}
     both = Config(region="eu-west-1", regions=("westus3", "us-west-2"))
     assert clouds.regions(world.context(both)) == {"aws": "eu-west-1", "azure": "westus3"}
+
+
+def test_a_cloud_whose_configuration_is_broken_does_not_stop_the_other_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def home_region(cloud: str, settings: object) -> str:
+        if cloud == "aws":
+            raise MISTYPED
+        return "eastus"
+
+    monkeypatch.setattr(registry, "home_region", home_region)
+    assert clouds.regions(world.context()) == {"azure": "eastus"}
+    assert world.remarks == ["aws: could not be asked: the AWS profile does not exist: tpyo"]
 
 
 def test_a_region_on_the_command_line_leaves_the_other_cloud_out(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 from gpucloud.config import Config
 from gpucloud.errors import ConfigError
 from gpucloud.providers import registry
+from tests.ops import memory
 from tests.ops.conftest import World
 
 
@@ -43,7 +44,10 @@ def test_where_a_machine_was_made_is_region_enough_to_look_for_it(
         world.context().region("aws")
 
 
-def test_a_cloud_that_lists_every_region_needs_none_to_be_looked_at(world: World) -> None:
+def test_a_cloud_that_lists_every_region_needs_none_to_be_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "LISTS_EVERY_REGION", True)
     world.azure.region = ""
     world.azure.add("box")
     assert [machine.name for machine in world.context().provider("azure").list()] == ["box"]

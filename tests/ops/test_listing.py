@@ -74,7 +74,7 @@ def test_all_regions_are_those_of_each_account(world: World) -> None:
     world.azure.add("box")
     answers = listing.machines(world.context(), all_regions=True)
     assert [machine.name for machine in answers.given["azure"]] == ["box"]
-    assert world.aws.asked == world.azure.asked == ["regions", "list"]
+    assert world.aws.asked == world.azure.asked == ["everywhere", "list"]
 
 
 def test_types_have_the_prices_of_the_region_of_each_cloud() -> None:

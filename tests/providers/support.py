@@ -31,10 +31,12 @@ class Cloud:
     folder: Path
 
     name: ClassVar[str]
+    makes_machines: ClassVar[bool] = True
+    """Whether the sentences about making, ending and marking a machine are about it."""
     type: ClassVar[str]
     """The smallest machine with one T4."""
-    regions: ClassVar[tuple[str, str]]
-    """Where machines are made, and another region."""
+    regions: ClassVar[tuple[str, ...]]
+    """Where machines are made, and another region; none where there are no regions."""
     unknown: ClassVar[str]
     """The id of a machine that never was."""
     looks: ClassVar[frozenset[str]]
@@ -54,7 +56,7 @@ class Cloud:
 
     @property
     def region(self) -> str:
-        return self.regions[0]
+        return self.regions[0] if self.regions else ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -66,6 +68,10 @@ class Cloud:
     def spec(self, name: str = "one", **fields: Any) -> Spec:
         spec = Spec(name, self.region, self.type, user_data="#cloud-config\n", authorized_key=KEY)
         return replace(spec, **fields)
+
+    def existing(self, provider: Provider) -> str:
+        """The id of a machine that is there."""
+        return self.launch(provider)
 
     def launch(self, provider: Provider, spec: Spec | None = None, run: str = "run1") -> str:
         """Do every step, and wait until the machine runs; its id."""
@@ -182,4 +188,21 @@ class AzureCloud(Cloud):
         }
 
 
-CLOUDS: dict[str, type[Cloud]] = {kind.name: kind for kind in (AwsCloud, AzureCloud)}
+class Hosts(Cloud):
+    name = "hosts"
+    makes_machines = False  # its machines exist already, and are somebody else's to make and to end
+    type = "g4dn.xlarge"
+    regions = ()
+    unknown = "hosts/nobody"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        lab = {"address": "192.0.2.1", "user": "ada", "port": 2222, "key": "/keys/lab", "type": self.type}
+        return {"lab": lab, "box": {"address": "box", "user": "", "port": 22, "key": "", "type": ""}}
+
+    def existing(self, provider: Provider) -> str:
+        return "hosts/lab"
+
+
+CLOUDS: dict[str, type[Cloud]] = {kind.name: kind for kind in (AwsCloud, AzureCloud, Hosts)}
+MAKERS = [name for name, kind in CLOUDS.items() if kind.makes_machines]

@@ -12,6 +12,7 @@ from gpucloud.errors import (
     ConfigError,
     CredentialsError,
     GpucloudError,
+    NoCredentials,
     NotFound,
     QuotaError,
     Unreachable,
@@ -81,7 +82,7 @@ def test_a_refusal_names_the_call_and_keeps_the_encoded_message_out() -> None:
 @pytest.mark.parametrize(
     ("exc", "kind"),
     [
-        (sdk.NoCredentialsError(), CredentialsError),
+        (sdk.NoCredentialsError(), NoCredentials),
         (sdk.UnauthorizedSSOTokenError(), CredentialsError),
         (sdk.EndpointConnectionError(endpoint_url="https://x"), Unreachable),
         (sdk.ConnectTimeoutError(endpoint_url="https://x"), Unreachable),

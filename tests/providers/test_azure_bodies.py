@@ -47,7 +47,7 @@ def specs() -> Iterator[Spec]:
 def plans() -> Iterator[Plan]:
     for image, kind, at_host in product((UBUNTU, HPC, OWN), ("TrustedLaunch", "Standard"), (False, True)):
         yield replace(PLAN, image_reference=image, security_type=kind, secure_boot=at_host, encryption_at_host=at_host)
-    yield replace(PLAN, disk_sku="StandardSSD_LRS", accelerated_networking=False)
+    yield replace(PLAN, disk_sku="StandardSSD_LRS", accelerated_networking=False, disk_controller="NVMe")
 
 
 @pytest.mark.parametrize(("spec", "plan", "zone"), [*product(specs(), plans(), ("", "2"))])
@@ -67,6 +67,11 @@ def test_every_part_is_one_that_the_api_takes(spec: Spec, source: str) -> None:
     assert findings(bodies.public_ip(spec, "run1"), "PublicIPAddress", "network") == []
     assert findings(bodies.network_interface(spec, "run1", PLAN, PARTS), "NetworkInterface", "network") == []
     assert findings(bodies.schedule("eastus", tags, "/vm", end), "Schedule") == []
+
+
+def test_the_controller_is_said_only_where_it_is_not_the_usual_one() -> None:
+    assert "diskControllerType" not in vm()["storageProfile"]
+    assert vm(plan=replace(PLAN, disk_controller="NVMe"))["storageProfile"]["diskControllerType"] == "NVMe"
 
 
 def spoilt(path: str, value: Any) -> Any:

@@ -17,7 +17,7 @@ import pytest
 from azure.core.credentials import AccessTokenInfo
 from azure.core.exceptions import ClientAuthenticationError
 
-from gpucloud.errors import ConfigError, CredentialsError
+from gpucloud.errors import ConfigError, CredentialsError, NoCredentials, NotConfigured, Unreachable
 from gpucloud.providers import registry
 from gpucloud.providers.azure import preflight, signs
 from gpucloud.providers.azure.clients import Clients
@@ -52,7 +52,7 @@ def profile(*subscriptions: dict[str, object]) -> str:
 
 
 def test_without_any_sign_nothing_is_tried() -> None:
-    with pytest.raises(CredentialsError, match="no Azure credentials") as caught:
+    with pytest.raises(NoCredentials, match="no Azure credentials") as caught:
         Clients(AzureSettings()).check_credentials()
     assert "`az login`" in caught.value.remedy
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
@@ -86,7 +86,10 @@ def test_a_machine_of_azure_is_a_sign() -> None:
 
 
 def test_the_region_is_that_of_the_azure_configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="no Azure region"):
+    with pytest.raises(NoCredentials, match="no Azure credentials"):
+        registry.home_region("azure", {})
+    write(home / ".azure/msal_token_cache.json", "{}")
+    with pytest.raises(NotConfigured, match="no Azure region"):
         registry.home_region("azure", {})
     write(home / ".azure/config", "[defaults]\nlocation = westus3\n")
     assert registry.home_region("azure", {}) == "westus3"
@@ -101,6 +104,13 @@ def test_the_subscription_is_the_one_that_was_chosen(home: Path, monkeypatch: py
     monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", "three")
     assert Clients(AzureSettings()).subscription == "three"
     assert Clients(AzureSettings(subscription="four")).subscription == "four"
+
+
+def test_another_azure_than_the_public_one_is_told_apart(home: Path) -> None:
+    of_china = {"id": "one", "isDefault": True, "environmentName": "AzureChinaCloud"}
+    write(home / ".azure/azureProfile.json", profile(of_china))
+    with pytest.raises(ConfigError, match="AzureChinaCloud"):
+        signs.configured_subscription()
 
 
 @pytest.mark.parametrize("name", ["azureProfile.json", "config"])
@@ -228,13 +238,43 @@ def test_threads_that_wait_for_a_login_fail_with_it_and_later_ones_try_again() -
 def test_a_login_that_does_not_work_says_so_once_and_on_no_other_channel(
     azure: Cloud, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    write(home / ".azure/msal_token_cache.json", "{}")
+    write(home / ".azure/azureProfile.json", profile({"id": "one", "isDefault": True}))
     monkeypatch.setenv("PATH", str(home))
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", azure.settings["ca_file"])
     with pytest.raises(CredentialsError, match="none that work") as caught:
         clients_for(azure, tenant="", client_id="", client_secret="").check_credentials()
+    assert type(caught.value) is CredentialsError
     assert "`az login`" in caught.value.remedy
     assert capfd.readouterr().err == ""
+
+
+def test_where_nobody_has_logged_in_there_are_none_whatever_lies_about(
+    azure: Cloud, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine of Azure's without an identity, or the folder of a program that was tried once."""
+    write(home / ".azd/auth/empty", "")
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureDeveloperCliCredential")
+    with pytest.raises(NoCredentials):
+        clients_for(azure, tenant="", client_id="", client_secret="").check_credentials()
+
+
+@pytest.mark.parametrize("says", ["AADSTS700082: The refresh token has expired.", "Name or service not known"])
+def test_what_az_says_is_told_from_a_network_that_is_down(
+    azure: Cloud, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    script = tmp_path / "bin/az"
+    write(script, f"#!/bin/sh\necho 'ERROR: {says}' >&2\nexit 1\n")
+    script.chmod(0o755)
+    write(home / ".azure/azureProfile.json", profile({"id": "one", "isDefault": True}))
+    monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    clients = clients_for(azure, tenant="", client_id="", client_secret="", authority="https://127.0.0.1:9")
+    expired = says.startswith("AADSTS")
+    with pytest.raises(CredentialsError if expired else Unreachable) as caught:
+        clients.check_credentials()
+    assert str(caught.value).startswith("Azure does not accept" if expired else "Azure cannot be reached")
 
 
 def token_of(azure: Cloud) -> str:

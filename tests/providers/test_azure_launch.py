@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from gpucloud import parallel
 from gpucloud.errors import (
     CapacityError,
     CloudError,
@@ -18,8 +20,9 @@ from gpucloud.errors import (
     QuotaError,
     Unreachable,
 )
-from gpucloud.machine import TAG_NAME, TAG_RUN, State
-from gpucloud.providers.azure import launch, operations, resources
+from gpucloud.machine import TAG_EXPIRES, TAG_NAME, TAG_RUN, State
+from gpucloud.parallel import together
+from gpucloud.providers.azure import launch, resources, schedule
 from gpucloud.providers.azure.provider import AzureProvider
 from gpucloud.providers.azure.settings import AzureSettings
 from gpucloud.saga import Step
@@ -208,6 +211,22 @@ def test_a_part_of_the_network_takes_its_turn(azure: Cloud) -> None:
     assert do(steps)["id"]
 
 
+def test_a_machine_waits_for_an_interface_that_azure_still_keeps_for_the_one_that_failed(azure: Cloud) -> None:
+    _, steps = prepared(azure)
+    azure.use(fault(match=VM, code="NicReservedForAnotherVm", status=400, times=2))
+    assert do(steps)["id"]
+    assert len(actions(azure, "PUT virtualMachines")) == 3
+
+
+def test_an_end_that_the_clock_would_miss_comes_some_minutes_later_and_not_a_day(azure: Cloud) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=2)
+    _, steps = prepared(azure, ttl_minutes=60, tags={TAG_EXPIRES: soon.isoformat()})
+    clock = azure_provider(azure)._clients.get(do(steps)["schedule"], resources.SCHEDULES_API)
+    set_to = clock["properties"]["dailyRecurrence"]["time"]
+    allowed = [datetime.now(UTC) + schedule.SOONEST - timedelta(minutes=late) for late in (0, 1)]
+    assert set_to in [each.strftime("%H%M") for each in allowed]
+
+
 def test_one_failing_part_of_the_network_leaves_no_unknown_one_behind(azure: Cloud) -> None:
     """The others are waited for, so that nothing comes to life after the rollback."""
     _, steps = prepared(azure)
@@ -265,7 +284,7 @@ def test_two_processes_may_undo_at_the_same_time(azure: Cloud) -> None:
     do(steps)
     azure.use("azure: {operation_seconds: {'DELETE *': 0.5}}")
     _, others = azure_provider(azure), azure_provider(azure).launch_steps(azure.spec(), "run1")
-    first, second = operations.in_parallel(lambda: undo(steps), lambda: undo(others))
+    first, second = together(lambda: undo(steps), lambda: undo(others))
     assert first[0] or second[0]
     assert left(azure) == {}
 
@@ -325,7 +344,7 @@ def test_an_interruption_in_the_midst_of_a_step_is_undone_for_good(
 
     with monkeypatch.context() as patched, pytest.raises(Interruption):
         if step == "network":
-            patched.setattr(operations, "wait", interrupted)
+            patched.setattr(parallel, "wait", interrupted)
         else:
             patched.setattr("azure.core.polling.LROPoller.wait", interrupted)
         steps[at].do(facts)

@@ -8,7 +8,9 @@ import pytest
 
 from gpucloud.errors import CapacityError, CredentialsError, ExitStatus, Problem, QuotaError, Unreachable
 from gpucloud.machine import Spec
-from gpucloud.providers.azure import preflight
+from gpucloud.providers.azure import images, preflight
+from gpucloud.providers.azure.clients import Clients
+from gpucloud.providers.azure.images import Image
 from gpucloud.providers.azure.launch_plan import REGIONAL, Plan
 from gpucloud.providers.azure.preflight import MOST_USER_DATA
 from gpucloud.providers.azure.skus import Sku, places, problems
@@ -226,6 +228,33 @@ def test_images_that_do_not_fit_the_size(azure: Cloud, image: str, type: str, wo
     assert (problem.what, word in problem.why) == ("the image does not fit the machine", True)
 
 
+@pytest.mark.parametrize(
+    ("size", "image", "controller"),
+    [("SCSI,NVMe", "SCSI, NVMe", "SCSI"), ("NVMe", "SCSI, NVMe", "NVMe"), ("", "", "SCSI"), ("NVMe", "", None)],
+)
+def test_a_size_boots_from_the_controllers_that_it_shares_with_the_image(
+    size: str, image: str, controller: str | None
+) -> None:
+    """The newest GPU sizes have NVMe only, and an image must say that it boots from that."""
+    kind = Sku("Standard_X_v6", "X", (), (), {"HyperVGenerations": "V2", "DiskControllerTypes": size, "vCPUs": "1"})
+    picture = Image({}, 30, "V2", "x64", {"diskcontrollertypes": image})
+    told = images.problems(picture, kind)
+    if controller is None:
+        assert told[0].why == "the image boots from scsi, and Standard_X_v6 has disks of nvme only"
+    else:
+        learnt = preflight._plan(Spec("one", "eastus", kind.name), kind, picture, "203.0.113.7/32", False)
+        assert (told, learnt.disk_controller) == ([], controller)
+
+
+def test_features_of_an_image_count_however_they_are_written() -> None:
+    features = [
+        {"name": "securityType", "value": "trustedLaunch"},
+        {"name": "isAcceleratedNetworkSupported", "value": "true"},
+    ]
+    picture = images._described({}, {"hyperVGeneration": "V2", "features": features}, 30)
+    assert (picture.trusted_launch, picture.fast_network) == (True, True)
+
+
 def test_trusted_launch_where_size_and_image_know_it_and_secure_boot_where_drivers_are_signed(azure: Cloud) -> None:
     ubuntu = plan(azure)
     assert (ubuntu.security_type, ubuntu.secure_boot) == ("TrustedLaunch", True)
@@ -280,10 +309,23 @@ def test_a_name_that_is_taken(azure: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "what"), [(14, "the lifetime is too short"), (24 * 60, "the lifetime is too long")]
+    ("minutes", "what"), [(39, "the lifetime is too short"), (24 * 60, "the lifetime is too long")]
 )
 def test_lifetimes_that_a_daily_clock_cannot_keep(azure: Cloud, minutes: int, what: str) -> None:
     assert only(azure, ttl_minutes=minutes).what == what
+
+
+def test_a_region_without_the_clock_is_told_only_to_who_wants_it(azure: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = preflight._service
+
+    def elsewhere(clients: Clients, namespace: str) -> dict[str, Any]:
+        kinds = [{"resourceType": "schedules", "locations": ["West Europe", "East US 2"]}]
+        return {**ask(clients, namespace), "resourceTypes": kinds}
+
+    monkeypatch.setattr(preflight, "_service", elsewhere)
+    assert only(azure, ttl_minutes=60).what == "eastus has no clock to end a machine's lifetime"
+    assert found(azure) == ()
+    assert found(azure, ttl_minutes=60, region="westeurope") == ()
 
 
 def test_a_lifetime_that_is_too_long_can_be_extended_instead(azure: Cloud) -> None:
@@ -294,6 +336,10 @@ def test_a_lifetime_that_is_too_long_can_be_extended_instead(azure: Cloud) -> No
     ("fields", "what"),
     [
         ({"disk_gb": 63}, "the disk is too small"),
+        ({"disk_gb": 4096}, "the disk is too large"),
+        ({"tags": {"a?b": "c"}}, "Azure takes no tag called 'a?b'"),
+        ({"tags": {"team": "x" * 257}}, "the tag team is too long"),
+        ({"tags": {str(number): "" for number in range(50)}}, "too many tags"),
         ({"user_data": "x" * (MOST_USER_DATA + 1)}, "the user-data is too long"),
         ({"subnet": "mine"}, "--subnet cannot be used on Azure"),
         ({"ssh_from": "nowhere"}, "'nowhere' is no address range"),

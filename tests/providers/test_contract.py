@@ -1,4 +1,4 @@
-"""The sentences of gpucloud/providers/base.py, on every cloud."""
+"""The sentences of gpucloud/providers/base.py, on every cloud; on machines that exist already, where they are meant."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.aws_calls import depth
 from gpucloud.errors import CapacityError, CredentialsError, GpucloudError, NotFound, Unreachable, UsageError
 from gpucloud.keys import new_keypair
 from gpucloud.machine import TAG_EXPIRES, TAG_NAME, TAG_OWNER, TAG_RUN, Resource, Spec, State
+from gpucloud.providers import registry
 from gpucloud.providers.base import Provider
 from gpucloud.remote.base import RemoteUnreachable
 from gpucloud.remote.ssh import wait_for_ssh
@@ -24,18 +25,35 @@ SOON = Waiter(first=0.05)
 IN_AN_HOUR = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
 
 
-def test_connecting_and_planning_call_no_api(cloud: Cloud) -> None:
-    provider = cloud.provider()
-    provider.launch_steps(cloud.spec(), "run1")
+def test_connecting_calls_no_api(any_cloud: Cloud) -> None:
+    assert any_cloud.provider().name == any_cloud.name
+    assert any_cloud.calls() == []
+
+
+def test_planning_calls_no_api(cloud: Cloud) -> None:
+    cloud.provider().launch_steps(cloud.spec(), "run1")
     assert cloud.calls() == []
-    assert provider.name == cloud.name
 
 
-def test_a_preflight_changes_nothing_and_finds_nothing_wrong(cloud: Cloud) -> None:
-    provider = cloud.provider()
-    assert provider.preflight(cloud.spec()) == []
-    assert cloud.changes() == []
+def test_only_what_makes_machines_finds_nothing_in_the_way_of_one_and_plans_it(any_cloud: Cloud) -> None:
+    provider = any_cloud.provider()
+    assert registry.makes_machines(any_cloud.name) is any_cloud.makes_machines
+    assert (provider.preflight(any_cloud.spec()) == []) is any_cloud.makes_machines
+    if not any_cloud.makes_machines:
+        with pytest.raises(UsageError, match="exist already"):
+            provider.launch_steps(any_cloud.spec(), "run1")
+
+
+def test_a_preflight_changes_nothing(any_cloud: Cloud) -> None:
+    provider = any_cloud.provider()
+    provider.preflight(any_cloud.spec())
+    assert any_cloud.changes() == []
     assert provider.resources("run1") == []
+
+
+def test_the_headroom_of_a_quota_calls_no_api(any_cloud: Cloud) -> None:
+    assert any_cloud.provider().headroom(any_cloud.spec()) is None
+    assert any_cloud.calls() == []
 
 
 def test_a_preflight_asks_side_by_side_what_does_not_depend_on_each_other(cloud: Cloud) -> None:
@@ -63,6 +81,17 @@ def test_the_last_step_is_called_instance_and_records_the_id(cloud: Cloud) -> No
     assert provider.get(machine_id).id == machine_id
 
 
+def test_headroom_is_what_the_preflight_has_found_and_asks_nobody(cloud: Cloud) -> None:
+    provider, spec = cloud.provider(), cloud.spec()
+    assert provider.headroom(spec) is None
+    provider.preflight(spec)
+    before = cloud.calls()
+    found = provider.headroom(spec)
+    assert found and 0 < found.free <= found.limit
+    assert provider.headroom(cloud.spec("two", region=cloud.regions[1])) is None
+    assert cloud.calls() == before
+
+
 def test_step_names_are_fixed_before_the_call(cloud: Cloud) -> None:
     steps = cloud.provider().launch_steps(cloud.spec(ttl_minutes=60), "run1")
     assert [step.name for step in steps] == [f"gpucloud-run1-{step.id}" for step in steps]
@@ -75,7 +104,16 @@ def test_a_cloud_whose_guests_cannot_end_billing_arms_its_own_clock(cloud: Cloud
     assert bool(clocks) is not provider.guest_ends_billing
 
 
-def test_get_and_list_agree_about_a_machine(cloud: Cloud) -> None:
+def test_what_is_listed_is_what_get_says_of_it(any_cloud: Cloud) -> None:
+    provider = any_cloud.provider()
+    known = any_cloud.existing(provider)
+    machines = provider.list()
+    assert known in {machine.id for machine in machines}
+    assert [provider.get(machine.id) for machine in machines] == machines
+    assert {(machine.cloud, machine.is_ours) for machine in machines} == {(any_cloud.name, any_cloud.makes_machines)}
+
+
+def test_a_machine_is_listed_as_it_was_launched(cloud: Cloud) -> None:
     provider = cloud.provider()
     tags = {TAG_OWNER: "me", TAG_EXPIRES: IN_AN_HOUR.isoformat()}
     machine = provider.get(cloud.launch(provider, cloud.spec(disk_gb=80, tags=tags)))
@@ -93,14 +131,19 @@ def test_a_spot_machine_says_so(cloud: Cloud) -> None:
     assert provider.get(cloud.launch(provider, cloud.spec(spot=True))).spot
 
 
-def test_get_of_an_unknown_or_terminated_machine_raises_not_found(cloud: Cloud) -> None:
+def test_get_of_a_terminated_machine_raises_not_found(cloud: Cloud) -> None:
     provider = cloud.provider()
     machine_id = cloud.launch(provider)
     provider.terminate(machine_id)
     assert SOON.until(lambda: not provider.list(), 10)
-    for absent in (machine_id, cloud.unknown, "gpucloud"):
+    with pytest.raises(NotFound):
+        provider.get(machine_id)
+
+
+def test_get_of_what_never_was_raises_not_found(any_cloud: Cloud) -> None:
+    for absent in (any_cloud.unknown, "gpucloud"):
         with pytest.raises(NotFound):
-            provider.get(absent)
+            any_cloud.provider().get(absent)
 
 
 def test_list_looks_into_every_region(cloud: Cloud) -> None:
@@ -171,15 +214,47 @@ def test_start_without_hardware_raises_capacity_error_and_can_be_tried_again(clo
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "console"])
-def test_verbs_on_an_absent_machine_raise_not_found(cloud: Cloud, verb: str) -> None:
+def test_verbs_on_an_absent_machine_raise_not_found(any_cloud: Cloud, verb: str) -> None:
     with pytest.raises(NotFound):
-        getattr(cloud.provider(), verb)(cloud.unknown)
+        getattr(any_cloud.provider(), verb)(any_cloud.unknown)
 
 
-def test_terminate_of_an_absent_machine_is_a_success(cloud: Cloud) -> None:
+def test_tags_and_end_of_an_absent_machine_raise_not_found(any_cloud: Cloud) -> None:
+    provider = any_cloud.provider()
+    with pytest.raises(NotFound):
+        provider.set_tags(any_cloud.unknown, {"a": "b"})
+    with pytest.raises(NotFound):
+        provider.expire_at(any_cloud.unknown, IN_AN_HOUR)
+
+
+def test_removing_what_is_absent_is_a_success(any_cloud: Cloud) -> None:
+    provider = any_cloud.provider()
+    provider.terminate(any_cloud.unknown)
+    provider.delete(Resource("instance", any_cloud.unknown, any_cloud.region, "run1", costs=True))
+    assert provider.resources("run1") == provider.orphans([]) == []
+
+
+def test_what_was_not_made_is_never_changed(hosts: Cloud) -> None:
+    provider = hosts.provider()
+    machine_id, before = hosts.existing(provider), provider.list()
+    deeds: list[Callable[[], None]] = [
+        lambda: provider.start(machine_id),
+        lambda: provider.stop(machine_id),
+        lambda: provider.terminate(machine_id),
+        lambda: provider.delete(Resource("instance", machine_id, "", "", costs=True)),
+        lambda: provider.set_tags(machine_id, {"a": "b"}),
+        lambda: provider.expire_at(machine_id, IN_AN_HOUR),
+    ]
+    for deed in deeds:
+        with pytest.raises(UsageError, match="gpucloud did not make lab and does not"):
+            deed()
+    assert provider.list() == before
+    assert provider.resources("") == provider.orphans([]) == []
+
+
+def test_terminate_can_be_repeated(cloud: Cloud) -> None:
     provider = cloud.provider()
     machine_id = cloud.launch(provider)
-    provider.terminate(cloud.unknown)
     provider.terminate(machine_id)
     provider.terminate(machine_id)
     cloud.provider().terminate(machine_id)
@@ -234,8 +309,6 @@ def test_set_tags_adds_and_replaces(cloud: Cloud) -> None:
     provider.set_tags(machine_id, {TAG_NAME: "other", "more": "x"})
     machine = provider.get(machine_id)
     assert (machine.name, machine.tags["more"], machine.tags[TAG_RUN]) == ("other", "x", "run1")
-    with pytest.raises(NotFound):
-        provider.set_tags(cloud.unknown, {"a": "b"})
 
 
 def test_an_end_can_be_moved(cloud: Cloud) -> None:
@@ -243,8 +316,6 @@ def test_an_end_can_be_moved(cloud: Cloud) -> None:
     machine_id = cloud.launch(provider, cloud.spec(ttl_minutes=120))
     provider.expire_at(machine_id, IN_AN_HOUR)
     assert provider.get(machine_id).expires_at == IN_AN_HOUR
-    with pytest.raises(NotFound):
-        provider.expire_at(cloud.unknown, IN_AN_HOUR)
 
 
 def test_an_end_beyond_the_clock_is_refused_and_the_old_one_stays(cloud: Cloud) -> None:
@@ -271,15 +342,23 @@ def test_undo_of_what_was_never_made_finds_nothing(cloud: Cloud) -> None:
     assert [step.undo({}) for step in steps] == [False] * len(steps)
 
 
-def test_console_is_text(cloud: Cloud) -> None:
-    provider = cloud.provider()
-    assert isinstance(provider.console(cloud.launch(provider)), str)
+def test_console_is_text(any_cloud: Cloud) -> None:
+    provider = any_cloud.provider()
+    assert isinstance(provider.console(any_cloud.existing(provider)), str)
 
 
-def test_regions_hold_the_one_in_use(cloud: Cloud) -> None:
-    regions = cloud.provider().regions()
-    assert {*cloud.regions} <= {*regions}
+def test_regions_are_sorted_and_hold_those_in_use(any_cloud: Cloud) -> None:
+    regions = any_cloud.provider().regions()
+    assert {*any_cloud.regions} <= {*regions}
     assert regions == sorted(set(regions))
+
+
+def test_everywhere_is_also_where_nobody_said_to_look(cloud: Cloud) -> None:
+    provider = cloud.provider()
+    cloud.launch(provider, cloud.spec(region=cloud.regions[1]))
+    everywhere = cloud.provider().everywhere()
+    assert [machine.region for machine in everywhere.list()] == [cloud.regions[1]]
+    assert {resource.run for resource in everywhere.resources("run1")} == {"run1"}
 
 
 VERBS: dict[str, Callable[[Provider, Cloud], Any]] = {
@@ -297,6 +376,7 @@ VERBS: dict[str, Callable[[Provider, Cloud], Any]] = {
     "expire_at": lambda provider, cloud: provider.expire_at(cloud.unknown, IN_AN_HOUR),
     "console": lambda provider, cloud: provider.console(cloud.unknown),
     "regions": lambda provider, cloud: provider.regions(),
+    "everywhere": lambda provider, cloud: provider.everywhere().list(),
     "launch": lambda provider, cloud: cloud.do(provider),
     "undo": lambda provider, cloud: [step.undo({}) for step in provider.launch_steps(cloud.spec(), "run1")],
 }

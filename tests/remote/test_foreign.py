@@ -10,7 +10,7 @@ import pytest
 from gpucloud.errors import ConfigError
 from gpucloud.keys import new_keypair
 from gpucloud.remote.base import RemoteUnreachable
-from gpucloud.remote.failures import HostKeyChanged
+from gpucloud.remote.failures import HostKeyChanged, LoginRefused
 from gpucloud.remote.foreign import connect_as_user
 
 from .conftest import Sshd
@@ -63,6 +63,13 @@ def test_a_host_that_answers_with_another_key_is_refused(ssh_folder: Path, sshd:
     (ssh_folder / "known_hosts").write_text(f"[127.0.0.1]:{sshd.port} {new_keypair().public}\n")
     with pytest.raises(HostKeyChanged):
         who(f"root@127.0.0.1:{sshd.port}")
+
+
+def test_a_key_that_is_not_let_in_has_a_remedy_of_its_own(ssh_folder: Path, sshd: Sshd) -> None:
+    (ssh_folder / "id_ed25519").write_text(new_keypair().private.reveal())
+    with pytest.raises(LoginRefused) as caught:
+        who(f"{sshd.user}@127.0.0.1:{sshd.port}")
+    assert "authorized_keys" in caught.value.remedy
 
 
 def test_without_any_key_the_error_says_how_to_get_one(ssh_folder: Path, sshd: Sshd) -> None:

@@ -1,4 +1,4 @@
-"""AWS, through boto3, which is imported when the first client is made."""
+"""AWS, through botocore, which is imported when the first client is made."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from gpucloud.providers.aws.settings import AwsSettings
 if TYPE_CHECKING:
     from gpucloud.providers.aws.provider import AwsProvider
 
-__all__ = ["LISTS_EVERY_REGION", "connect", "home_region", "policy"]
+__all__ = ["LISTS_EVERY_REGION", "MAKES_MACHINES", "connect", "home_region", "policy"]
 
 LISTS_EVERY_REGION = False
+MAKES_MACHINES = True
 
 
 def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> AwsProvider:

@@ -82,6 +82,12 @@ def policy() -> dict[str, Any]:
     }
 
 
+def ec2_operations() -> frozenset[str]:
+    """The operations of EC2 that the policy allows, by name."""
+    actions = (action for statement in policy()["Statement"] for action in statement["Action"])
+    return frozenset(action.removeprefix("ec2:") for action in actions if action.startswith("ec2:"))
+
+
 def _ec2(kind: str) -> str:
     return f"arn:*:ec2:*:*:{kind}/*"
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from gpucloud.catalog import types
 from gpucloud.catalog.types import find, is_known_in
 from gpucloud.errors import CapacityError, ConfigError, CredentialsError, GpucloudError, Problem
 from gpucloud.machine import TAG_NAME, Headroom, Spec
 from gpucloud.providers.address import ssh_source
+from gpucloud.providers.answers import Answers, problem_of
 from gpucloud.providers.aws import launch, quota
 from gpucloud.providers.aws.clients import Clients
 from gpucloud.providers.aws.describe import LIVING, from_aws, where
@@ -19,8 +20,6 @@ from gpucloud.providers.aws.errors import code_of, translated
 from gpucloud.providers.aws.images import Image, image, image_id
 from gpucloud.providers.aws.launch import Plan
 from gpucloud.providers.aws.network import Subnet, subnets
-
-T = TypeVar("T")
 
 BIG_REGIONS = ("us-east-1", "us-west-2", "us-east-2", "eu-west-1", "eu-central-1", "ap-northeast-1", "ap-south-1")
 """Regions to suggest where a type is not offered, if the catalogue knows it there."""
@@ -40,23 +39,6 @@ class Findings:
     headroom: Headroom | None = None
 
 
-class Answers:
-    """Collects answers from futures; a GpucloudError in one becomes a Problem, and each Problem counts once."""
-
-    def __init__(self) -> None:
-        self.problems: dict[Problem, None] = {}
-
-    def add(self, *problems: Problem) -> None:
-        self.problems.update(dict.fromkeys(problems))
-
-    def of(self, question: Future[T]) -> T | None:
-        try:
-            return question.result()
-        except GpucloudError as exc:
-            self.add(Problem(exc.what, exc.why, exc.remedy, exc.status))
-            return None
-
-
 def examine(clients: Clients, spec: Spec) -> Findings:
     """Ask everything. Two rounds of calls at most: the second is the DryRun, and the details of some images."""
     answers = Answers()
@@ -64,7 +46,7 @@ def examine(clients: Clients, spec: Spec) -> Findings:
         kind = types.find(spec.type)
         clients.check_credentials()
     except GpucloudError as exc:
-        return Findings((Problem(exc.what, exc.why, exc.remedy, exc.status),), None)
+        return Findings((problem_of(exc),), None)
     answers.add(*_user_data(spec))
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="preflight") as pool:
         zones = pool.submit(offered_zones, clients, spec)
@@ -90,7 +72,7 @@ def examine(clients: Clients, spec: Spec) -> Findings:
     if rehearsal and (isinstance(rehearsal.exception(), CredentialsError) or not answers.problems):
         answers.of(rehearsal)  # what else it refuses has been told already, and better
     plan = Plan(targets, picture, cidr) if targets and picture and cidr else None
-    return Findings(tuple(answers.problems), plan, headroom)
+    return Findings(answers.problems, plan, headroom)
 
 
 def offered_zones(clients: Clients, spec: Spec) -> list[str]:

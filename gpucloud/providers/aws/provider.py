@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -24,7 +25,8 @@ U = TypeVar("U")
 
 SETTLE_TIMEOUT = 600.0
 """Seconds for an instance to leave the state between two others; a GPU machine takes minutes to stop."""
-THREADS = 16
+THREADS = 40
+"""More than AWS has regions: none has to wait for the answer of another one."""
 
 OURS = where(tag_key=TAG_RUN)
 GONE = (State.TERMINATING, State.TERMINATED)
@@ -108,6 +110,11 @@ class AwsProvider:
         with translated("list the regions of the account"):
             answer = self._clients.ec2(self._regions[0]).describe_regions()
         return sorted(region["RegionName"] for region in answer["Regions"])
+
+    def everywhere(self) -> AwsProvider:
+        wider = copy(self)
+        wider._regions = builtins.list(dict.fromkeys([*self._regions, *self.regions()]))
+        return wider
 
     def list(self) -> builtins.list[Machine]:
         living = [*OURS, *where(instance_state_name=LIVING)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucloud.errors import GpucloudError, MayStillCost, NotFound
-from gpucloud.machine import TAG_RUN, Resource
+from gpucloud.machine import TAG_OWNER, TAG_RUN, Resource
 from gpucloud.providers.aws.clients import Clients
 from gpucloud.providers.aws.describe import Filters, from_aws
 from gpucloud.providers.aws.errors import code_of, translated
@@ -100,9 +100,10 @@ def found(clients: Clients, region: str, kind: str, filters: Filters) -> list[Re
     """The resources of a kind that still exist; an instance exists until it is terminated."""
     how = KINDS[kind]
     return [
-        Resource(kind, one[how.id_key], region, from_aws(one).get(TAG_RUN, ""), how.costs(one))
+        Resource(kind, one[how.id_key], region, tags.get(TAG_RUN, ""), how.costs(one), tags.get(TAG_OWNER, ""))
         for one in described(clients, region, kind, filters)
         if how.exists(one)
+        for tags in (from_aws(one),)
     ]
 
 

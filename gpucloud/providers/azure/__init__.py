@@ -13,9 +13,10 @@ from gpucloud.providers.azure.signs import any_credential, configured_region, no
 if TYPE_CHECKING:
     from gpucloud.providers.azure.provider import AzureProvider
 
-__all__ = ["LISTS_EVERY_REGION", "connect", "home_region", "policy"]
+__all__ = ["LISTS_EVERY_REGION", "MAKES_MACHINES", "connect", "home_region", "policy"]
 
 LISTS_EVERY_REGION = True
+MAKES_MACHINES = True
 
 
 def connect(settings: Mapping[str, Any], region: str, regions: Sequence[str] = ()) -> AzureProvider:
@@ -33,9 +34,10 @@ def home_region(settings: Mapping[str, Any]) -> str:
 
     Raises NotConfigured if it names none, NoCredentials if nothing here looks like credentials either.
     """
-    if region := AzureSettings(**settings).region or configured_region():
+    ours = AzureSettings(**settings)
+    if region := ours.region or configured_region():
         return region
-    if not any_credential():
+    if not (ours.client_secret or any_credential()):
         raise no_credentials()
     raise NotConfigured(
         "no Azure region",

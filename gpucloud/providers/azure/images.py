@@ -10,7 +10,7 @@ from gpucloud.catalog.types import InstanceType
 from gpucloud.errors import ConfigError, NotFound, Problem
 from gpucloud.providers.azure.clients import Clients
 from gpucloud.providers.azure.errors import NO_IMAGE, translated
-from gpucloud.providers.azure.skus import Sku
+from gpucloud.providers.azure.skus import Sku, words
 
 API, GALLERY_API = "2024-07-01", "2023-07-03"
 
@@ -28,8 +28,8 @@ HPC_V100 = f"{HPC}:2204-v100:latest"
 """The image with the last driver that drives a V100."""
 ALIASES = tuple(dict.fromkeys(alias for alias, _ in URNS))
 
-TRUSTED = frozenset(("TrustedLaunch", "TrustedLaunchSupported", "TrustedLaunchAndConfidentialVmSupported"))
-"""Values of an image's feature SecurityType that allow Trusted Launch."""
+TRUSTED = "trustedlaunch"
+"""How all values of an image's feature SecurityType begin that allow Trusted Launch, in lower case."""
 SIGNED_DRIVERS = ("ubuntu-22.04", "ubuntu-24.04")
 """Images onto which the bootstrap installs Ubuntu's signed modules. Others may bring a driver that Secure Boot would
 not load, and nothing tells whether they do."""
@@ -39,7 +39,7 @@ not load, and nothing tells whether they do."""
 class Image:
     """An image. `reference` goes into the VM's body; `least_gb` is its size in GB, 0 if unknown.
 
-    `generation` is `V1` or `V2`, `architecture` `x64` or `Arm64`, `features` are Azure's own.
+    `generation` is `V1` or `V2`, `architecture` `x64` or `Arm64`. `features` are Azure's own, by name in lower case.
     """
 
     reference: Mapping[str, str]
@@ -52,12 +52,17 @@ class Image:
     @property
     def trusted_launch(self) -> bool:
         """Can a machine with this image be launched with a virtual TPM and a verified boot chain?"""
-        return self.generation == "V2" and self.features.get("SecurityType", "") in TRUSTED
+        return self.generation == "V2" and self.features.get("securitytype", "").lower().startswith(TRUSTED)
 
     @property
     def fast_network(self) -> bool:
         """Does its kernel have the drivers of accelerated networking? Where nothing says so, it goes without."""
-        return self.features.get("IsAcceleratedNetworkSupported") == "True"
+        return self.features.get("isacceleratednetworksupported", "").lower() == "true"
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """The disk controllers (`scsi`, `nvme`) with which it boots."""
+        return words(self.features.get("diskcontrollertypes", ""))
 
 
 def image(clients: Clients, region: str, name: str, kind: InstanceType) -> Image:
@@ -69,8 +74,8 @@ def image(clients: Clients, region: str, name: str, kind: InstanceType) -> Image
         return _own(clients, name)
     urn = HPC_V100 if name == "hpc" and kind.gpu.name == "V100" else URNS.get((name, kind.cpu_arch), name)
     if urn.count(":") != 3:
-        known = f"known are {', '.join(ALIASES)}, publisher:offer:sku:version and an image's id /subscriptions/…"
-        raise ConfigError(f"no image called {name!r} for {kind.cpu_arch}", known)
+        known = f"use one of {', '.join(ALIASES)}, publisher:offer:sku:version, or an image's id /subscriptions/…"
+        raise ConfigError(f"no image called {name!r} for {kind.cpu_arch}", "", known)
     try:
         return _published(clients, region, urn, name in SIGNED_DRIVERS)
     except NotFound as exc:
@@ -84,6 +89,10 @@ def problems(found: Image, size: Sku) -> list[Problem]:
         return [Problem("the image does not fit the machine", why, "choose another `--image`")]
     if found.generation not in size.generations:
         why = f"the image is of generation {found.generation}, and {size.name} boots {' and '.join(size.generations)}"
+        return [Problem("the image does not fit the machine", why, "choose another `--image`")]
+    if not found.controllers & size.controllers:
+        has, boots = " and ".join(sorted(size.controllers)), " and ".join(sorted(found.controllers))
+        why = f"the image boots from {boots}, and {size.name} has disks of {has} only"
         return [Problem("the image does not fit the machine", why, "choose another `--image`")]
     return []
 
@@ -133,6 +142,7 @@ def _described(reference: Mapping[str, str], properties: Mapping[str, Any], size
         least_gb=size,
         generation=properties.get("hyperVGeneration") or "V1",
         architecture=properties.get("architecture") or "x64",
-        features={one["name"]: one["value"] for one in properties.get("features") or []},
+        # Whoever makes a gallery writes these names, and their values, with capitals of his own.
+        features={one["name"].lower(): str(one["value"]) for one in properties.get("features") or []},
         signed=signed,
     )

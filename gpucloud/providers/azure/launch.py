@@ -9,14 +9,19 @@ from typing import Any
 
 from gpucloud.errors import CapacityError, CloudError
 from gpucloud.machine import TAG_EXPIRES, Spec
+from gpucloud.parallel import together
 from gpucloud.providers.azure import bodies, resources, schedule
 from gpucloud.providers.azure.clients import Clients
 from gpucloud.providers.azure.describe import group_name, machine_id, tags_for
-from gpucloud.providers.azure.errors import translated
+from gpucloud.providers.azure.errors import code_of, translated
 from gpucloud.providers.azure.launch_plan import Plan
-from gpucloud.providers.azure.operations import finished, in_its_turn, in_parallel
+from gpucloud.providers.azure.operations import finished, in_its_turn
 from gpucloud.saga import Facts
 from gpucloud.waiting import Waiter
+
+RESERVED = ("NicReservedForAnotherVm", "NicReservedForAnotherVM")
+"""Codes that a machine may meet in its second place: for three minutes Azure keeps an interface for the one that failed
+in the first. Other codes for "busy" tell of what does not pass."""
 
 NETWORK_TIMEOUT = 300.0
 """Seconds for a part of the network; measured in practice: under 15."""
@@ -48,8 +53,11 @@ class Launch:
         return {"resource_group": made.id}
 
     def make_network(self, plan: Plan) -> Facts:
-        """The network, who may reach it, and the address: three things that do not need each other."""
-        network, guard, address = in_parallel(
+        """The network, who may reach it, and the address: three things that do not need each other.
+
+        What one of them asks for after an interruption and its rollback finds no resource group to be made in.
+        """
+        network, guard, address = together(
             lambda: self._make("virtual_networks", "virtual-network", bodies.virtual_network(self.spec, self.run)),
             lambda: self._make(
                 "network_security_groups",
@@ -101,9 +109,13 @@ class Launch:
         )
 
     def make_schedule(self, machine: str) -> Facts:
-        """Azure's clock, set to the end in the machine's tags, or else to `ttl_minutes` from now."""
+        """Azure's clock, set to the end in the machine's tags, or else to `ttl_minutes` from now.
+
+        A launch that took so long that the clock would miss this end gets a few minutes more, and not a day.
+        """
         ends, ttl = self.spec.tags.get(TAG_EXPIRES), timedelta(minutes=self.spec.ttl_minutes or 0)
         end = datetime.fromisoformat(ends) if ends else datetime.now(UTC) + ttl
+        end = max(end, datetime.now(UTC) + schedule.SOONEST)
         tags = tags_for(self.spec, self.run)
         return {"schedule": schedule.arm(self.clients, machine, self.spec.region, tags, end)}
 
@@ -122,7 +134,11 @@ class Launch:
         body = bodies.virtual_machine(self.spec, self.run, plan, zone, parts["network_interface"])
         begin = self.clients.compute.virtual_machines.begin_create_or_update
         action = f"launch {self.spec.type} in {self.spec.region}{f' zone {zone}' if zone else ''}"
-        return finished(action, lambda: begin(group_name(self.run), self._machine, body), MACHINE_TIMEOUT)
+        return in_its_turn(
+            self.waiter,
+            lambda: finished(action, lambda: begin(group_name(self.run), self._machine, body), MACHINE_TIMEOUT),
+            lambda error: code_of(error) in RESERVED,
+        )
 
     def _clear_away(self, parts: Facts, plan: Plan) -> None:
         """Remove the VM that failed, which could not move to another zone.

@@ -9,7 +9,7 @@ REGIONAL = ""
 """A place to try that is no zone: Azure puts the machine where it likes in the region."""
 
 
-SHORTEST_TTL, LONGEST_TTL = 15, 23 * 60 + 30
+SHORTEST_TTL, LONGEST_TTL = 40, 23 * 60 + 30
 """Minutes. What ends a machine's lifetime is a clock that rings once a day, set when the machine is made, which takes
 minutes itself: set too late it rings a day too late, and for more than a day it rings a day too early."""
 
@@ -20,7 +20,7 @@ class Plan:
 
     `image_reference` goes into the VM's body as it is, and `least_disk_gb` is the image's own size in GB. `zones` are
     the places to try, in order. `ssh_from` is the CIDR that may reach port 22. `security_type` is `TrustedLaunch` or
-    `Standard`; Secure Boot is only possible under the former.
+    `Standard`; Secure Boot is only possible under the former. `disk_controller` is `SCSI` or `NVMe`.
     """
 
     image_reference: Mapping[str, str]
@@ -32,3 +32,4 @@ class Plan:
     encryption_at_host: bool
     disk_sku: str
     accelerated_networking: bool
+    disk_controller: str = "SCSI"

@@ -1,10 +1,8 @@
-"""Azure's long-running operations: waiting for one, for several at once, and for one's turn."""
+"""Azure's long-running operations: waiting for one, and for one's turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
-from threading import Thread
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from gpucloud.errors import CloudError, GpucloudError
@@ -30,7 +28,7 @@ def is_busy(error: GpucloudError) -> bool:
     return isinstance(error, CloudError) and code_of(error) in BUSY
 
 
-def in_its_turn(waiter: Waiter, call: Callable[[], T]) -> T:
+def in_its_turn(waiter: Waiter, call: Callable[[], T], busy: Callable[[GpucloudError], bool] = is_busy) -> T:
     """The call's answer, asked again while something else is under way. Raises the last refusal after TURN_TIMEOUT."""
     refused: list[GpucloudError] = []
 
@@ -39,7 +37,7 @@ def in_its_turn(waiter: Waiter, call: Callable[[], T]) -> T:
         try:
             return (call(),)
         except GpucloudError as error:
-            if not is_busy(error):
+            if not busy(error):
                 raise
             refused.append(error)
             return None
@@ -67,33 +65,3 @@ def accepted(action: str, begin: Callable[[], object]) -> None:
     """Begin an operation and leave it to itself. `action` completes the sentence "cannot …"."""
     with translated(action):
         begin()
-
-
-def in_parallel(*calls: Callable[[], Any]) -> list[Any]:
-    """The answers, in the order of the calls, which run at the same time. Raises the first error, but only when all
-    of them have ended: what the others made is known by then.
-
-    An interruption does not wait: the threads are daemons, which keep no process alive. What one of them asks for
-    after the rollback finds no resource group to be made in.
-    """
-    futures = [_begin(call) for call in calls]
-    wait(futures)
-    return [future.result() for future in futures]
-
-
-def over(call: Callable[[T], Any], items: Sequence[T]) -> list[Any]:
-    """The answers for each item, asked at the same time."""
-    return in_parallel(*(lambda item=item: call(item) for item in items))
-
-
-def _begin(call: Callable[[], T]) -> Future[T]:
-    future: Future[T] = Future()
-    Thread(target=_fulfil, args=(future, call), daemon=True).start()
-    return future
-
-
-def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
-    try:
-        future.set_result(call())
-    except BaseException as exc:  # whoever waits for the result gets it
-        future.set_exception(exc)

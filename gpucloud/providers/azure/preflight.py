@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from gpucloud.catalog import types
-from gpucloud.errors import GpucloudError, Problem
+from gpucloud.errors import GpucloudError, Problem, UsageError
 from gpucloud.machine import TAG_NAME, Headroom, Spec
 from gpucloud.providers.address import ssh_source
+from gpucloud.providers.answers import Answers, problem_of
 from gpucloud.providers.azure import images, quota, skus
 from gpucloud.providers.azure.clients import Clients
+from gpucloud.providers.azure.describe import tags_for
 from gpucloud.providers.azure.errors import code_of, translated
 from gpucloud.providers.azure.images import Image
 from gpucloud.providers.azure.launch_plan import LONGEST_TTL, SHORTEST_TTL, Plan
 from gpucloud.providers.azure.resources import COMPUTE_API, MACHINES
 from gpucloud.providers.azure.skus import Sku
-
-T = TypeVar("T")
 
 PROVIDERS_API, FEATURES_API = "2021-04-01", "2021-07-01"
 
@@ -33,6 +32,8 @@ ENCRYPTION = "EncryptionAtHost"
 
 LEAST_DISK_GB = 64
 """Driver, CUDA wheels, container images and some room: less fills up during the bootstrap."""
+MOST_DISK_GB = 4095
+"""Azure's limit for the disk of an operating system."""
 MOST_USER_DATA = 65535
 """Bytes, before base64: Azure's limit for custom data."""
 
@@ -46,31 +47,6 @@ class Findings:
     headroom: Headroom | None = None
 
 
-class Answers:
-    """Collects answers from futures; a GpucloudError in one becomes a Problem, and each Problem counts once."""
-
-    def __init__(self) -> None:
-        self._problems: dict[Problem, str] = {}  # with the code of the error behind it
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return tuple(self._problems)
-
-    def add(self, *problems: Problem) -> None:
-        self._problems.update(dict.fromkeys(problems, ""))
-
-    def of(self, question: Future[T]) -> T | None:
-        try:
-            return question.result()
-        except GpucloudError as exc:
-            self._problems[Problem(exc.what, exc.why, exc.remedy, exc.status)] = code_of(exc)
-            return None
-
-    def drop(self, codes: Collection[str]) -> None:
-        """Forget errors with these codes, whose reason is told by another Problem, and better."""
-        self._problems = {problem: code for problem, code in self._problems.items() if code not in codes}
-
-
 def examine(clients: Clients, spec: Spec) -> Findings:
     """Ask everything. Three rounds of calls at most: which subscription it is, what it has, and the image's details."""
     answers = Answers()
@@ -79,11 +55,11 @@ def examine(clients: Clients, spec: Spec) -> Findings:
         clients.check_credentials()
         subscription = clients.subscription
     except GpucloudError as exc:
-        return Findings((Problem(exc.what, exc.why, exc.remedy, exc.status),), None)
-    answers.add(*_user_data(spec), *_lifetime(spec), *_subnet(spec))
+        return Findings((problem_of(exc),), None)
+    answers.add(*_user_data(spec), *_lifetime(spec), *_subnet(spec), *_tags(spec))
     namespaces = [*NAMESPACES, *[SCHEDULES] * (spec.ttl_minutes is not None)]
     with ThreadPoolExecutor(max_workers=12, thread_name_prefix="preflight") as pool:
-        registered = [pool.submit(_registered, clients, namespace) for namespace in namespaces]
+        services = [pool.submit(_service, clients, namespace) for namespace in namespaces]
         size = pool.submit(skus.sku, clients, spec.region, spec.type)
         picture = pool.submit(images.image, clients, spec.region, spec.image, kind)
         used = pool.submit(quota.usages, clients, spec.region)
@@ -91,6 +67,7 @@ def examine(clients: Clients, spec: Spec) -> Findings:
         encrypts = pool.submit(_has_feature, clients, ENCRYPTION)
         source = pool.submit(ssh_source, spec.ssh_from, clients.settings.checkip_url)
     found_size, found_image, cidr = answers.of(size), answers.of(picture), answers.of(source)
+    answers.add(*_source(cidr or ""))
     answers.add(*_name_taken(spec, answers.of(living) or []))
     usages, encrypted = answers.of(used), answers.of(encrypts)
     if found_size:
@@ -99,9 +76,11 @@ def examine(clients: Clients, spec: Spec) -> Findings:
     headroom = quota.headroom(spec, found_size, usages or []) if found_size else None
     if found_image:
         answers.add(*_disk(spec, found_image))
-    if missing := [name for name, state in zip(namespaces, map(answers.of, registered), strict=True) if state is False]:
-        answers.drop(NOT_REGISTERED)
+    known = [service for service in map(answers.of, services) if service]
+    if missing := [service["namespace"] for service in known if service["registrationState"] != "Registered"]:
+        answers.drop(lambda error: code_of(error) in NOT_REGISTERED)
         answers.add(_unregistered(missing, subscription))
+    answers.add(*_clock(spec, known))
     if not (found_size and found_image and cidr):
         return Findings(answers.problems, None, headroom)
     answers.add(*images.problems(found_image, found_size))
@@ -127,13 +106,25 @@ def _plan(spec: Spec, size: Sku, picture: Image, cidr: str, encrypted: bool) -> 
         encryption_at_host=encrypted and size.can("EncryptionAtHostSupported"),
         disk_sku="Premium_LRS" if size.can("PremiumIO") else "StandardSSD_LRS",
         accelerated_networking=size.can("AcceleratedNetworkingEnabled") and picture.fast_network,
+        disk_controller="SCSI" if "scsi" in size.controllers & picture.controllers else "NVMe",
     )
 
 
-def _registered(clients: Clients, namespace: str) -> bool:
+def _service(clients: Clients, namespace: str) -> dict[str, Any]:
     with translated(f"ask whether {namespace} is registered"):
-        state = clients.get(f"providers/{namespace}", PROVIDERS_API)["registrationState"]
-    return str(state) == "Registered"
+        return {**clients.get(f"providers/{namespace}", PROVIDERS_API), "namespace": namespace}
+
+
+def _clock(spec: Spec, services: list[dict[str, Any]]) -> list[Problem]:
+    """Not every region has the clock that ends a lifetime. Azure names them here as people do: "East US"."""
+    clocks = [kind for each in services if each["namespace"] == SCHEDULES for kind in each.get("resourceTypes", [])]
+    for kind in clocks:
+        places = {place.replace(" ", "").lower() for place in kind.get("locations", [])}
+        if kind["resourceType"].lower() == "schedules" and places and spec.region not in places:
+            what = f"{spec.region} has no clock to end a machine's lifetime"
+            why = f"Azure does not offer {SCHEDULES}/schedules there"
+            return [Problem(what, why, "leave out `--ttl`, or choose another region")]
+    return []
 
 
 def _unregistered(namespaces: list[str], subscription: str) -> Problem:
@@ -158,10 +149,20 @@ def _name_taken(spec: Spec, living: list[dict[str, Any]]) -> list[Problem]:
 
 
 def _disk(spec: Spec, picture: Image) -> list[Problem]:
+    if spec.disk_gb > MOST_DISK_GB:
+        why = f"{spec.disk_gb} GB, and Azure makes {MOST_DISK_GB} at most"
+        return [Problem("the disk is too large", why, f"`--disk {MOST_DISK_GB}`")]
     least = max(LEAST_DISK_GB, picture.least_gb)
     if spec.disk_gb >= least:
         return []
     return [Problem("the disk is too small", f"{spec.disk_gb} GB, and {least} are needed", f"`--disk {least}`")]
+
+
+def _source(cidr: str) -> list[Problem]:
+    if ":" not in cidr:
+        return []
+    why = "that is an IPv6 range, and its address is an IPv4 one"
+    return [Problem(f"{cidr} cannot reach the machine", why, "give one such as `--allow-ssh-from 203.0.113.7/32`")]
 
 
 def _user_data(spec: Spec) -> list[Problem]:
@@ -180,6 +181,14 @@ def _lifetime(spec: Spec) -> list[Problem]:
     why = "Azure's clock rings once a day, so the machine would end a day too early"
     remedy = f"`--ttl {LONGEST_TTL // 60}h`, and `gpucloud extend {spec.name}` before that ends"
     return [Problem("the lifetime is too long", why, remedy)]
+
+
+def _tags(spec: Spec) -> list[Problem]:
+    try:
+        tags_for(spec, "run")
+    except UsageError as error:
+        return [problem_of(error)]
+    return []
 
 
 def _subnet(spec: Spec) -> list[Problem]:

@@ -14,6 +14,7 @@ from azure.core import MatchConditions
 
 from gpucloud.errors import CapacityError, NotFound, PreflightFailed, Problem, Unreachable
 from gpucloud.machine import TAG_EXPIRES, TAG_RUN, Headroom, Machine, Resource, Spec
+from gpucloud.parallel import together
 from gpucloud.providers.azure import preflight, resources, schedule
 from gpucloud.providers.azure.clients import SUBSCRIPTIONS_API, Clients
 from gpucloud.providers.azure.describe import (
@@ -29,7 +30,7 @@ from gpucloud.providers.azure.describe import (
 from gpucloud.providers.azure.errors import translated
 from gpucloud.providers.azure.launch import Launch
 from gpucloud.providers.azure.launch_plan import Plan
-from gpucloud.providers.azure.operations import accepted, finished, in_its_turn, in_parallel
+from gpucloud.providers.azure.operations import accepted, finished, in_its_turn
 from gpucloud.providers.azure.resources import COMPUTE_API, MACHINES, NETWORK_API
 from gpucloud.providers.azure.settings import AzureSettings
 from gpucloud.saga import Facts, Step
@@ -100,7 +101,7 @@ class AzureProvider:
     def get(self, machine_id: str) -> Machine:
         group, _ = _names(machine_id)
         around = f"resourceGroups/{group}/"
-        vm, addresses = in_parallel(lambda: self._described(machine_id), lambda: self._addresses(around))
+        vm, addresses = together(lambda: self._described(machine_id), lambda: self._addresses(around))
         return self._machine(vm, statuses_of(vm), addresses)
 
     def regions(self) -> builtins.list[str]:
@@ -108,10 +109,14 @@ class AzureProvider:
             places = self._clients.pages("locations", SUBSCRIPTIONS_API)
         return sorted(place["name"] for place in places if place["metadata"]["regionType"] == "Physical")
 
+    def everywhere(self) -> AzureProvider:
+        return self
+
     def list(self) -> builtins.list[Machine]:
         """Three calls, at the same time. `statusOnly` is documented to answer with the run-time status of every VM,
         not with its tags and size, so these are asked for too."""
-        machines, running, addresses = in_parallel(
+        self._clients.check_credentials()  # once: where that fails, each of the calls would try it again and again
+        machines, running, addresses = together(
             self._machines, lambda: self._machines(statusOnly="true"), lambda: self._addresses("")
         )
         statuses = {each["id"].lower(): statuses_of(each) for each in running}

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucloud.errors import CloudError, GpucloudError, MayStillCost, NotFound
-from gpucloud.machine import TAG_RUN, Resource
+from gpucloud.machine import TAG_OWNER, TAG_RUN, Resource
+from gpucloud.parallel import in_parallel, together
 from gpucloud.providers.azure.clients import Clients
 from gpucloud.providers.azure.describe import Described, group_name, part_of, power_of, statuses_of
 from gpucloud.providers.azure.errors import translated
-from gpucloud.providers.azure.operations import Unfinished, accepted, finished, in_parallel, is_busy, over
+from gpucloud.providers.azure.operations import Unfinished, accepted, finished, is_busy
 from gpucloud.waiting import Waiter
 
 GONE_TIMEOUT = 1200.0
@@ -53,7 +54,7 @@ KINDS = {
 def of_run(clients: Clients, run: str) -> list[Resource]:
     """The run's group, everything in it, and whatever else carries the run's tag."""
     name = group_name(run)
-    found, inside, tagged, power = in_parallel(
+    found, inside, tagged, power = together(
         lambda: group(clients, name),
         lambda: _inside(clients, name),
         lambda: _tagged(clients, "resources", run),
@@ -65,12 +66,12 @@ def of_run(clients: Clients, run: str) -> list[Resource]:
 
 def of_no_run(clients: Clients, live_runs: Collection[str]) -> list[Resource]:
     """The same for every run but these."""
-    groups, tagged, power = in_parallel(
+    groups, tagged, power = together(
         lambda: _tagged(clients, "resourcegroups"), lambda: _tagged(clients, "resources"), lambda: _power(clients)
     )
     runs = {each["name"].lower(): each["tags"][TAG_RUN] for each in groups if is_of(each, each["tags"][TAG_RUN])}
     dead = [each for each in groups if runs.get(each["name"].lower(), "") not in ("", *live_runs)]
-    inside = over(lambda each: _inside(clients, each["name"]), dead)
+    inside = in_parallel(lambda each: _inside(clients, each["name"]), dead)
     loose = [each for each in tagged if each["tags"][TAG_RUN] not in live_runs]
     return _resources([*dead, *(each for part in inside for each in part), *loose], runs, power)
 
@@ -205,10 +206,10 @@ def _resources(found: list[Described], runs: Mapping[str, str], power: Mapping[s
 
 def _resource(one: Described, runs: Mapping[str, str], power: Mapping[str, str]) -> Resource:
     kind = _kind(one["type"])
-    tagged = (one.get("tags") or {}).get(TAG_RUN)
-    run = tagged or runs.get(part_of(one["id"], "resourceGroups").lower(), "")
+    tags = one.get("tags") or {}
+    run = tags.get(TAG_RUN) or runs.get(part_of(one["id"], "resourceGroups").lower(), "")
     costs = kind.costs and power.get(one["id"].lower()) != "deallocated"
-    return Resource(kind.name, one["id"], one["location"], run, costs)
+    return Resource(kind.name, one["id"], one["location"], run, costs, tags.get(TAG_OWNER, ""))
 
 
 def _turn(one: Described) -> int:

@@ -21,6 +21,10 @@ LONGEST = timedelta(hours=23, minutes=30)
 SHORTEST = timedelta(minutes=30)
 """Azure's documentation: a time that is changed within 30 minutes of the shutdown counts from the next day on."""
 
+SOONEST = timedelta(minutes=31)
+"""A new clock that is to ring sooner than that may ring tomorrow. Source: Microsoft's support blog on the time of an
+automatic shutdown, for clocks that notify somebody; fewer minutes are said to do for others."""
+
 TIMEOUT = 120.0
 """Seconds for Azure to take a schedule; measured in practice: under 5."""
 

@@ -36,6 +36,9 @@ OTHER_CACHES = (
 
 LOG_IN = "`az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; then `gpucloud doctor`"
 
+PUBLIC_CLOUD = "AzureCloud"
+"""The Azure CLI's name for it. Those of China and of the US government have other addresses."""
+
 ASSET_TAG = Path("/sys/class/dmi/id/chassis_asset_tag")
 AZURE_ASSET_TAG = "7783-7084-3265-9085-8269-3286-77"
 """What the firmware of every Azure VM says; source: cloud-init's data source for Azure."""
@@ -83,7 +86,17 @@ def configured_subscription() -> str:
     """The id of the subscription in AZURE_SUBSCRIPTION_ID or that `az account set` chose, or "". Raises ConfigError."""
     if subscription := os.environ.get("AZURE_SUBSCRIPTION_ID", ""):
         return subscription
-    return next((str(one["id"]) for one in _cli_subscriptions() if one.get("isDefault")), "")
+    for one in _cli_subscriptions():
+        if one.get("isDefault"):
+            _check_cloud(str(one.get("environmentName") or PUBLIC_CLOUD))
+            return str(one["id"])
+    return ""
+
+
+def _check_cloud(name: str) -> None:
+    if name != PUBLIC_CLOUD:
+        why = f"the Azure CLI is set to {name}, and gpucloud knows the public cloud only"
+        raise ConfigError("another Azure than the public one", why, f"`az cloud set --name {PUBLIC_CLOUD}`")
 
 
 def _cli_subscriptions() -> list[dict[str, Any]]:

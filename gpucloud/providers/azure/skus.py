@@ -51,6 +51,11 @@ class Sku:
         return self.capabilities.get("CpuArchitectureType", "x64")
 
     @property
+    def controllers(self) -> frozenset[str]:
+        """The disk controllers (`scsi`, `nvme`) that the size has."""
+        return words(self.capabilities.get("DiskControllerTypes", ""))
+
+    @property
     def trusted_launch(self) -> bool:
         """Does the size know Trusted Launch? The API says so only where it does not."""
         return "V2" in self.generations and not self.can("TrustedLaunchDisabled")
@@ -68,6 +73,11 @@ class Sku:
             for zone in one.get("restrictionInfo", {}).get("zones", [])
         }
         return tuple(sorted(set(self.zones) - closed))
+
+
+def words(controllers: str) -> frozenset[str]:
+    """Disk controllers as Azure lists them ("SCSI, NVMe"). Where it lists none it means the older kind."""
+    return frozenset(each.strip().lower() for each in controllers.split(",") if each.strip()) or frozenset({"scsi"})
 
 
 def sku(clients: Clients, region: str, name: str) -> Sku:

@@ -26,3 +26,10 @@ class PatientRetry(RetryPolicy[Any, Any]):
             return False
         settings["waits"] = settings.get("waits", 0.0) + (self.get_retry_after(response) or 0.0)
         return float(settings["waits"]) <= LONGEST_WAIT
+
+    def sleep(self, settings: dict[str, Any], transport: Any, response: Any = None) -> None:
+        """Wait before the next attempt. Lets go of the refusal: azure-core leaves it, and its connection, to whichever
+        moment the garbage collector comes by."""
+        if response is not None:
+            response.http_response.close()
+        super().sleep(settings, transport, response)
