@@ -15,9 +15,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import HTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
 from gpucloud.errors import ConfigError, ExitStatus, GpucloudError
 from gpucloud.sandbox import scenario as scenarios
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 CLAIM_SECONDS = 10.0
-AZURE_GUEST = "az-"  # how the ids of guests behind Azure's VMs begin; those of AWS begin with "i-"
 log = logging.getLogger("gpucloud.sandbox")
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+ServerT = TypeVar("ServerT", bound=HTTPServer)
 
 
 class Daemon:
@@ -84,29 +85,17 @@ class Daemon:
         """On the port of the daemon before, because guests that were made then still ask their mirror there."""
         from werkzeug.serving import make_server
 
-        kept = self.state_dir / "port"
-        for port in _ports(kept):
-            try:
-                server = make_server("127.0.0.1", port, self.serve, threaded=True)
-            except (OSError, SystemExit):  # werkzeug exits when the port is taken
-                continue
-            kept.write_text(str(server.server_port))
-            return server
-        raise ConfigError("the sandbox cannot listen on loopback", "no free port")
+        def serve(port: int) -> BaseWSGIServer:
+            return make_server("127.0.0.1", port, self.serve, threaded=True)
+
+        return _listening(self.state_dir / "port", serve)
 
     def _listen_azure(self) -> AzureServer:
         from gpucloud.sandbox.azure.certificates import context
         from gpucloud.sandbox.azure.front import Server
 
-        kept, tls = self.state_dir / "azure-port", context(self.state_dir / "azure")
-        for port in _ports(kept):
-            try:
-                server = Server(port, tls)
-            except OSError:
-                continue
-            kept.write_text(str(server.server_port))
-            return server
-        raise ConfigError("the sandbox cannot listen on loopback", "no free port")
+        tls = context(self.state_dir / "azure")
+        return _listening(self.state_dir / "azure-port", lambda port: Server(port, tls))
 
     def _open(self, scenario: scenarios.Scenario) -> None:
         """Make the clouds, and take over the state of the daemon before."""
@@ -222,15 +211,24 @@ class Daemon:
 
     def on_power(self, guest: str, what: Literal["poweroff", "reboot"]) -> None:
         """What a guest of an earlier daemon does to itself once it is started again."""
-        if guest.startswith(AZURE_GUEST):
+        from gpucloud.sandbox.azure.world import GUEST_PREFIX
+
+        if guest.startswith(GUEST_PREFIX):
             self.azure.world.on_power(guest, what)
         else:
             self.aws.life.on_power(guest, what)
 
 
-def _ports(kept: Path) -> list[int]:
-    """The port to try first, which the daemon before had, and any that is free."""
-    return ([int(kept.read_text())] if kept.exists() else []) + [0]
+def _listening(kept: Path, listen: Callable[[int], ServerT]) -> ServerT:
+    """A server on the port that `kept` names, which the daemon before had, or else on any that is free."""
+    for port in ([int(kept.read_text())] if kept.exists() else []) + [0]:
+        try:
+            server = listen(port)
+        except (OSError, SystemExit):  # werkzeug exits when the port is taken
+            continue
+        kept.write_text(str(server.server_port))
+        return server
+    raise ConfigError("the sandbox cannot listen on loopback", "no free port")
 
 
 def real_guests(daemon: Daemon) -> Guests:

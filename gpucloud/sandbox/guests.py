@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from gpucloud.errors import NotFound
+
+RUN_SECONDS = 5400.0  # the time limit of Azure's run-command
 OnPower = Callable[[str, Literal["poweroff", "reboot"]], None]
 
 
@@ -41,6 +44,17 @@ class Guests(Protocol):
 
     def destroy(self, instance_id: str) -> None:
         """Remove the guest and its files."""
+        ...
+
+    def run(
+        self, instance_id: str, script: str, parameters: Mapping[str, str], seconds: float = RUN_SECONDS
+    ) -> tuple[int, str, str]:
+        """Run a script as root inside the guest: its exit code (-9: killed after `seconds`), output and errors.
+
+        It gets the values of the parameters as arguments, and all of them as variables. Of both outputs the last 4096
+        bytes come back. A guest that boots runs it as soon as it can. Raises NotFound where no guest runs, CloudError
+        when the guest ends before the script does.
+        """
         ...
 
     def console(self, instance_id: str) -> str:
@@ -85,6 +99,11 @@ class NullGuests:
 
     def destroy(self, instance_id: str) -> None:
         (self.root / instance_id).unlink(missing_ok=True)
+
+    def run(
+        self, instance_id: str, script: str, parameters: Mapping[str, str], seconds: float = RUN_SECONDS
+    ) -> tuple[int, str, str]:
+        raise NotFound(f"there is no guest behind {instance_id} [simulated]", "this sandbox serves the API alone")
 
     def console(self, instance_id: str) -> str:
         marker = self.root / instance_id

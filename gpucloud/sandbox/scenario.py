@@ -181,6 +181,15 @@ class Scenario(Part):
     fault: Fault = ""
     azure: Azure = Azure()
 
+    def throttle(self, action: str, number: int) -> Throttle | None:
+        """What throttles the `number`-th call of an action (from 1), if anything does."""
+        hits = (entry for entry in self.throttling if fnmatchcase(action, entry.action) and entry.hits(number))
+        return next(hits, None)
+
+    def denies(self, *names: str) -> bool:
+        """Whether a call of any of these names, an action's or a permission's, is not allowed."""
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.denied)
+
     def latency(self, action: str) -> float:
         """Seconds that the API takes over `action`."""
         answer = 0.0

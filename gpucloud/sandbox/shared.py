@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from collections.abc import Callable
 from threading import RLock
 
-from gpucloud.sandbox.calls import CallLog
+from gpucloud.sandbox.calls import Call, CallLog
 from gpucloud.sandbox.guests import Guests
 from gpucloud.sandbox.scenario import Scenario
 from gpucloud.sandbox.timers import Chores, Timers
@@ -36,6 +37,13 @@ class Shared:
             address = f"127.77.{random.randint(0, 255)}.{random.randint(1, 254)}"
             if address not in taken and _free(address, self.ssh_port):
                 return address
+
+    def begin(self, call: Call) -> int:
+        """Count a call and spend its latency; returns its number among the calls of its action, from 1."""
+        number = self.log.begin(call)
+        if delay := self.scenario.latency(call.action):
+            time.sleep(delay)  # the latency that the scenario asks for, not a wait for something
+        return number
 
     def clear(self) -> None:
         """Forget every guest, everything that is still to happen, and the calls. Not called with the lock held."""

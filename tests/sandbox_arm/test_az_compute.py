@@ -25,10 +25,15 @@ Az = Callable[..., Any]
 
 @pytest.fixture
 def az(arm: Arm, tmp_path: Path) -> Az:
-    """`az("vm", "list")`, logged in to the sandbox: the parsed output. A word per argument, or a line that is split."""
+    """`az("vm list")` of the API alone, see `logged_in`."""
+    arm.use("azure: {poll_seconds: 1}")
+    return logged_in(arm, tmp_path)
+
+
+def logged_in(arm: Arm, tmp_path: Path) -> Az:
+    """`az("vm list")`, logged in to the sandbox: the parsed output. The line is split, and may be followed by words."""
     if AZ is None:
         pytest.skip("no az")
-    arm.use("azure: {poll_seconds: 1}")
     trusted = tmp_path / "ca.pem"
     trusted.write_text(Path(certifi.where()).read_text() + Path(arm.info.azure_ca).read_text())
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AZURE_")}
@@ -63,6 +68,21 @@ def test_the_azure_cli_makes_switches_and_deletes_a_vm(az: Az, arm: Arm) -> None
     assert az("vm list") == []
     az(f"group delete -n {GROUP} --yes")
     assert arm.inventory() == {}
+
+
+def test_the_azure_cli_runs_a_script_in_a_vm_that_openssh_reaches(emptied: Arm, tmp_path: Path) -> None:
+    az = logged_in(emptied, tmp_path)
+    az(f"group create -n {GROUP} -l {LOCATION}")
+    create = f"vm create -g {GROUP} -n vm --image Ubuntu2204 --size Standard_NC4as_T4_v3 --public-ip-sku Standard"
+    key = str(emptied.folder / "key")
+    made = az(f"{create} --admin-username azureuser --ssh-key-values", f"{key}.pub")
+    run = f"vm run-command invoke -g {GROUP} -n vm --command-id RunShellScript"
+    (status,) = az(f"{run} --parameters hello b=world --scripts", "id -un; echo $1 $2 $b")["value"]
+    assert status["code"] == "ProvisioningState/succeeded"
+    assert status["message"] == "Enable succeeded: \n[stdout]\nroot\nhello world world\n\n[stderr]\n"
+    ssh = ["ssh", "-F", "none", "-i", key, "-p", str(emptied.info.ssh_port), "-o", "StrictHostKeyChecking=no"]
+    ssh += ["-o", "UserKnownHostsFile=/dev/null", "-q", f"azureuser@{made['publicIpAddress']}", "sudo id -un; id -un"]
+    assert subprocess.run(ssh, capture_output=True, text=True).stdout == "root\nazureuser\n"
 
 
 def test_the_azure_cli_sees_sizes_quota_and_images(az: Az) -> None:

@@ -1,4 +1,4 @@
-"""What Azure shows of the inside of a VM: the console log; and what it cannot do here."""
+"""What Azure shows of the inside of a VM, the console log, and what its agent does there."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def test_without_boot_diagnostics_there_is_no_log(arm: Arm) -> None:
         arm.compute.virtual_machines.retrieve_boot_diagnostics_data(GROUP, "vm")
 
 
-def test_a_run_command_says_what_to_do_instead(arm: Arm) -> None:
+def test_a_run_command_needs_a_machine_that_runs_and_has_a_guest(arm: Arm) -> None:
     machine(arm)
     machines = arm.compute.virtual_machines
     command = {"commandId": "RunShellScript", "script": ["id"]}
-    with refused("VMAgentStatusCommunicationError", 409) as found:
-        machines.begin_run_command(GROUP, "vm", command)
-    assert "log in by SSH" in found.message
+    with refused("VMAgentStatusCommunicationError") as found:
+        machines.begin_run_command(GROUP, "vm", command).result()
+    assert "'vm' has not reported status" in found.message
+    assert "there is no guest" in found.message
     with refused("NotFound", 404):
         machines.begin_run_command(GROUP, "vm", {"commandId": "Reboot"})
     machines.begin_deallocate(GROUP, "vm").result()

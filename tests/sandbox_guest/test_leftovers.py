@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from gpucloud.sandbox.guest.manager import GuestManager
 manager = GuestManager(Path(sys.argv[1]), "")
-manager.create("i-0k", "127.77.200.9", 2222, b"", {hardware!r}, print)
+manager.create("i-0k", "127.77.200.8", 2222, b"", {hardware!r}, print)
 print("made", flush=True)
 sys.stdin.read()
 """

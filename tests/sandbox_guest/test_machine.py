@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gpucloud.errors import ConfigError
+from gpucloud.errors import CloudError, ConfigError, NotFound
 from gpucloud.sandbox.guest.manager import GuestManager
 from tests.sandbox_guest.conftest import HARDWARE, PORT, QUICK, Client, Keys, leftovers, wait_up
 
@@ -118,6 +118,29 @@ def test_transient_services_and_timers_run(own: Own) -> None:
     own.ssh.output(f"printf '{unit}' | sudo tee /etc/systemd/system/w.timer")
     own.ssh.output(f"printf '{service}' | sudo tee /etc/systemd/system/w.service; sudo systemctl start w.timer")
     assert QUICK.until(lambda: own.ssh.run("sudo ls /root/fired").returncode == 0, timeout=5)
+
+
+def test_a_script_is_run_as_root_with_its_parameters(own: Own) -> None:
+    script = "id -un; echo $1 $b; echo $HOME; echo no >&2; nohup sleep 1000 & exit 3"
+    assert own.manager.run("i-0b", script, {"a": "1", "b": "x y"}) == (3, "root\n1 x y\n\n", "no\n")
+    assert own.ssh.output("pgrep -fc 'sleep 1000$'") != "0"
+    assert own.manager.run("i-0b", "#!/bin/bash\n[[ $0 == */download/1/script.sh ]]", {}) == (0, "", "")
+
+
+def test_a_script_is_ended_at_its_time_limit_and_tells_the_end_of_what_it_printed(own: Own) -> None:
+    code, out, err = own.manager.run("i-0b", "seq 100000; sleep 1000", {}, seconds=1)
+    assert (code, len(out), err) == (-9, 4096, "")
+    assert out.endswith("99999\n100000\n")
+    assert own.ssh.run("pgrep -f 'sleep 1000$'").returncode == 1
+
+
+def test_a_script_that_is_too_long_is_refused_and_one_that_outlives_its_guest_too(own: Own) -> None:
+    with pytest.raises(CloudError, match="Message too long"):
+        own.manager.run("i-0b", "#" * 300_000, {})
+    with pytest.raises(CloudError, match="ended meanwhile"):
+        own.manager.run("i-0b", "poweroff; sleep 1000", {})
+    with pytest.raises((NotFound, CloudError), match="does not run|has ended"):
+        own.manager.run("i-0b", "true", {})
 
 
 def test_user_data_that_cannot_be_used_is_refused_before_anything_is_made(manager: GuestManager) -> None:

@@ -14,6 +14,7 @@ from gpucloud.sandbox.aws.disks import Disks
 from gpucloud.sandbox.aws.filters import invalid, matches
 from gpucloud.sandbox.aws.groups import Groups
 from gpucloud.sandbox.aws.power import Power
+from gpucloud.sandbox.aws.regions import Regions
 from gpucloud.sandbox.aws.spot import Spot
 from gpucloud.sandbox.aws.tokens import ClientTokens
 
@@ -68,5 +69,5 @@ class Offerings(Sandboxed):
         return str(self.ec2_backend.get_zone_by_name(zone).zone_id) if kind == "availability-zone-id" else zone
 
 
-class Ec2(ClientTokens, Spot, Disks, Power, Groups, Console, Offerings):
+class Ec2(ClientTokens, Spot, Disks, Power, Groups, Console, Offerings, Regions):
     """The order matters: a known token answers first; admission (in Power) refuses before anything is made."""

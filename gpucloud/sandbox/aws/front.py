@@ -61,9 +61,7 @@ class Front:
 
     def _serve(self, call: Call, request: ServedRequest) -> Reply:
         world = self.world
-        number = world.shared.log.begin(call)
-        if delay := world.shared.scenario.latency(call.action):
-            time.sleep(delay)  # the latency that the scenario asks for, not a wait for something
+        number = world.shared.begin(call)
         gates.check(world.shared.scenario, call, number)
         with world.shared.lock:
             if call.service in ("ec2", "sts"):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
+from gpucloud.sandbox.aws.regions import ENABLED
 from gpucloud.sandbox.aws.wire import ApiError, Call
 from gpucloud.sandbox.scenario import Scenario
 
@@ -28,19 +27,16 @@ def check(scenario: Scenario, call: Call, number: int) -> None:
     """Raise the ApiError that stops the call, which is the `number`-th of its action; return when it may pass."""
     if scenario.credentials == "expired" or call.access_key == EXPIRED_KEY:
         raise _refusal(EXPIRED, call, "The security token included in the request is expired")
-    if scenario.credentials == "invalid" or call.access_key == INVALID_KEY:
+    # A region that is not enabled does not know the account's credentials.
+    if scenario.credentials == "invalid" or call.access_key == INVALID_KEY or call.region not in ENABLED:
         raise _refusal(INVALID, call, "AWS was not able to validate the provided access credentials")
-    if any(entry.hits(number) for entry in scenario.throttling if _is(call, entry.action)):
+    if scenario.throttle(call.action, number):
         raise _refusal(THROTTLED, call, "Request limit exceeded.")
-    if any(_is(call, pattern) for pattern in scenario.denied):
+    if scenario.denies(call.action):
         raise _refusal(DENIED, call, f"You are not authorized to perform this operation: {call.service}:{call.action}")
     if call.service == "ec2" and call.dry_run and call.action != "RunInstances":
         # Not every action of moto honours DryRun; RunInstances is left to validate its parameters first.
         raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-
-
-def _is(call: Call, pattern: str) -> bool:
-    return fnmatchcase(call.action, pattern)
 
 
 def _refusal(table: dict[str, tuple[str, int]], call: Call, message: str) -> ApiError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from gpucloud.sandbox.aws import images
 from gpucloud.sandbox.aws.instance import TimedInstance
 from gpucloud.sandbox.aws.wire import ApiError
 from gpucloud.sandbox.shared import Shared
+from gpucloud.sandbox.statefile import StateFile
 
 ACCOUNT = "123456789012"  # moto's default account, which AWS's own documentation uses in its examples
 STATE_VERSION = 1
@@ -32,7 +31,7 @@ class World:
     """Everything that calls, timers and guests share. Whoever reads or changes it holds `shared.lock`."""
 
     def __init__(self, shared: Shared, state_file: Path) -> None:
-        self.shared, self.state_file = shared, state_file
+        self.shared, self.state_file = shared, StateFile(state_file, STATE_VERSION)
         self.book = Book()
         shared.addresses.append(self._addresses)
 
@@ -66,19 +65,12 @@ class World:
 
     def save(self) -> None:
         """Write the whole state, atomically."""
-        state = {"version": STATE_VERSION, "book": self.book, "regions": self.regions()}
-        fresh = self.state_file.with_suffix(".new")
-        # User data holds the machines' private host keys: for the owner's eyes only.
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            pickle.dump(state, file)
-        os.replace(fresh, self.state_file)
+        self.state_file.write({"book": self.book, "regions": self.regions()})
 
     def load(self) -> bool:
         """Take over the state of an earlier daemon; False when there is none of this version."""
-        if not self.state_file.exists():
-            return False
-        state = pickle.loads(self.state_file.read_bytes())
-        if state["version"] != STATE_VERSION:
+        state = self.state_file.read()
+        if state is None:
             return False
         self.book = state["book"]
         ec2_backends[ACCOUNT].update(state["regions"])

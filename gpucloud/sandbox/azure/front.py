@@ -35,7 +35,7 @@ class Front:
         try:
             if login.is_login(call.path):
                 call = replace(call, service="login", action=f"{call.method} {call.path.rpartition('/')[2]}")
-                self._begin(call)
+                self.world.shared.begin(call)
                 reply = login.answer(self.world, call)
             elif runcommand.is_blob(call.path):
                 call = replace(call, service="blob", action=f"{call.method} blob")
@@ -63,7 +63,7 @@ class Front:
             world.shared.log.begin(call)
             raise Refusal(call, error) from error
         call = replace(call, action=route.action, permission=route.permission, region=self._region(call))
-        number = self._begin(call)
+        number = world.shared.begin(call)
         try:
             with world.shared.lock:
                 call = gates.check(world, call, number)
@@ -73,13 +73,6 @@ class Front:
                 return call, reply
         except ArmError as error:
             raise Refusal(call, error) from error
-
-    def _begin(self, call: Call) -> int:
-        """Count a call and spend its latency; returns its number among the calls of its action, from 1."""
-        number = self.world.shared.log.begin(call)
-        if delay := self.world.shared.scenario.latency(call.action):
-            time.sleep(delay)  # the latency that the scenario asks for, not a wait for something
-        return number
 
     def _region(self, call: Call) -> str:
         """Where the call works: named in its body or its path, or where its resource is; empty when nowhere."""

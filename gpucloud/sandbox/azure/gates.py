@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from gpucloud.sandbox.azure import tokens
 from gpucloud.sandbox.azure.wire import ArmError, Call
@@ -57,9 +56,8 @@ def _check_subscription(call: Call) -> None:
 
 
 def _check_throttling(world: AzureWorld, call: Call, number: int) -> None:
-    for entry in world.shared.scenario.throttling:
-        if fnmatchcase(call.action, entry.action) and entry.hits(number):
-            raise throttled(call, entry.retry_after)
+    if entry := world.shared.scenario.throttle(call.action, number):
+        raise throttled(call, entry.retry_after)
 
 
 def throttled(call: Call, retry_after: int) -> ArmError:
@@ -79,8 +77,7 @@ def throttled(call: Call, retry_after: int) -> ArmError:
 
 
 def _check_rights(world: AzureWorld, call: Call) -> None:
-    denied = world.shared.scenario.denied
-    if any(fnmatchcase(call.action, glob) or fnmatchcase(call.permission, glob) for glob in denied):
+    if world.shared.scenario.denies(call.action, call.permission):
         raise ArmError(
             "AuthorizationFailed",
             f"The client '{CLIENT_ID}' with object id '{OBJECT_ID}' does not have authorization to perform action "

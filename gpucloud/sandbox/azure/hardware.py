@@ -61,12 +61,17 @@ def gpus(size: str, vm_id: str) -> list[dict[str, Any]]:
 def of(world: AzureWorld, vm: Resource) -> dict[str, Any]:
     """Everything that a VM's guest is told of its machine."""
     scenario, size = world.shared.scenario, vm.properties["hardwareProfile"]["vmSize"]
+    profile = vm.properties["osProfile"]
+    keys = profile.get("linuxConfiguration", {}).get("ssh", {}).get("publicKeys", [])
     return {
         "instance_id": vm.private["guest"],
         "instance_type": size,
         "cloud": "azure",
-        "hostname": vm.properties["osProfile"]["computerName"],
+        "hostname": profile["computerName"],
+        "user": profile["adminUsername"],
+        "authorized_keys": [key["keyData"].strip() for key in keys],
         "os": vm.private["os"],
+        "image": vm.private["preinstalled"],
         "kernel": KERNEL,
         "pending_kernel": "",
         "secure_boot": secure_boot(vm),

@@ -24,7 +24,8 @@ URN = ("publisher", "offer", "sku", "version")
 class Image:
     """What a VM is made from. `generation` is V1 or V2, `size` the OS disk's GiB, `os` the guest's system.
 
-    `trusted_launch` is whether the image may boot with Secure Boot and vTPM; `version` the exact one.
+    `trusted_launch` is whether the image may boot with Secure Boot and vTPM; `version` the exact one; `preinstalled`
+    what the guest has beyond plain Ubuntu (see mirror/images.py).
     """
 
     os: str
@@ -33,6 +34,7 @@ class Image:
     arch: str = "x64"
     trusted_launch: bool = False
     version: str = ""
+    preinstalled: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def _ubuntu(offer: str, sku: str, release: str, generation: str = "V2", arch: st
 
 def _hpc(sku: str, release: str) -> Published:
     versions = tuple(f"{release}.2026{day}" for day in ("071001", "100901"))
-    return Published("microsoft-dsvm", "ubuntu-hpc", sku, versions, Image(f"ubuntu-{release}", 64))
+    return Published("microsoft-dsvm", "ubuntu-hpc", sku, versions, Image(f"ubuntu-{release}", 64, preinstalled="hpc"))
 
 
 MARKETPLACE = [
@@ -126,10 +128,11 @@ def _number(version: Resource) -> list[int]:
 def _image_of(world: AzureWorld, found: Resource) -> Image:
     """What an own image is: as its description says, and else as the VM that it was made of."""
     source = _source(world, found)
-    os = source.private.get("os", "ubuntu-22.04") if source else "ubuntu-22.04"
+    known = source.private if source else {}
+    os, preinstalled = known.get("os", "ubuntu-22.04"), known.get("preinstalled", "")
     if found.id.kind == IMAGE.lower():
-        disk = found.properties.get("storageProfile", {}).get("osDisk", {})
-        return Image(os, int(disk.get("diskSizeGB", 30)), found.properties["hyperVGeneration"])
+        size = int(found.properties.get("storageProfile", {}).get("osDisk", {}).get("diskSizeGB", 30))
+        return Image(os, size, found.properties["hyperVGeneration"], preinstalled=preinstalled)
     definition = world.store.get(found.id.parent).properties
     return Image(
         os,
@@ -138,6 +141,7 @@ def _image_of(world: AzureWorld, found: Resource) -> Image:
         definition["architecture"],
         any("TrustedLaunch" in feature.get("value", "") for feature in definition.get("features", [])),
         found.id.name,
+        preinstalled,
     )
 
 

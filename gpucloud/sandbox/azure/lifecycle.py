@@ -6,7 +6,6 @@ A VM's power state is in `private["power"]` (empty: never allocated), its guest'
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,17 +13,16 @@ from typing import Any
 
 from gpucloud.sandbox.azure import hardware
 from gpucloud.sandbox.azure.store import Resource
-from gpucloud.sandbox.azure.world import AzureWorld
+from gpucloud.sandbox.azure.world import GUEST_PREFIX, AzureWorld
 
 TYPE = "Microsoft.Compute/virtualMachines"
-PREFIX = "az-"  # of the ids of Azure's guests: the clouds of one sandbox share the guests
 UP = ("starting", "running")
 Chore = Callable[[], Any]
 
 
 def guest_id(vm_id: str) -> str:
     """The id of the guest behind a VM, from its vmId."""
-    return PREFIX + vm_id.replace("-", "")[:12]
+    return GUEST_PREFIX + vm_id.replace("-", "")[:12]
 
 
 def address(world: AzureWorld, vm: Resource) -> str:
@@ -91,16 +89,9 @@ def succeed(vm: Resource) -> None:
 
 
 def provisioning(vm: Resource) -> bytes:
-    """What the guest is set up with at its first boot: the custom data, or else the SSH keys of the OS profile.
-
-    Azure's own agent makes the user and its keys whatever the custom data says; a guest has one way to be set up, and
-    one user, `ubuntu`.
-    """
+    """The custom data as far as cloud-init understands it; Azure takes any bytes."""
     data: bytes = vm.private["custom_data"]
-    if data.startswith((b"#cloud-config", b"#!", b"\x1f\x8b")):
-        return data
-    keys = vm.properties["osProfile"].get("linuxConfiguration", {}).get("ssh", {}).get("publicKeys", [])
-    return b"#cloud-config\n" + json.dumps({"ssh_authorized_keys": [key["keyData"].strip() for key in keys]}).encode()
+    return data if data.startswith((b"#cloud-config", b"#!", b"\x1f\x8b")) else b""
 
 
 def _boot(world: AzureWorld, key: str, guest: str) -> None:

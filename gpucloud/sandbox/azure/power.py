@@ -97,15 +97,24 @@ def deallocate_by_service(world: AzureWorld, machine: Resource) -> None:
     operation = Operation(partial(settle, "deallocated", before, None, turn), machine.id.key)
     world.operations[operation.name] = operation
     due = operation.started + world.shared.scenario.state_times.stopping
-    world.shared.timers.at(due, partial(operations.end, world, operation))
+    done = partial(operations.end, world, operation)
+    world.shared.timers.at(due, partial(world.shared.chores.after, [machine.private["guest"]], done))
 
 
-def change(world: AzureWorld, call: Call, machine: Resource, settled: Any, seconds: float) -> Reply:
-    """Begin an operation on a VM. `settled(turn, world, operation)` ends it; an older operation ends preempted."""
+def change(
+    world: AzureWorld, call: Call, machine: Resource, settled: Any, seconds: float, *, after_guests: bool = False
+) -> Reply:
+    """Begin an operation on a VM. `settled(turn, world, operation)` ends it; an older operation ends preempted.
+
+    `after_guests`: not before the work on the guest is done that was given before.
+    """
     turn = str(uuid4())
     machine.state, machine.private["turn"] = "Updating", turn
     settled = partial(settled, turn)
-    headers = operations.begin(world, call, settled, style="both", seconds=seconds, location=machine.location)
+    place = machine.location
+    headers = operations.begin(
+        world, call, settled, style="both", seconds=seconds, location=place, after_guests=after_guests
+    )
     return Reply(202, None, headers)
 
 
@@ -131,7 +140,7 @@ def _halt(world: AzureWorld, call: Call, machine: Resource, to: State) -> Reply:
     if call.fault is None:
         lifecycle.halt(world, machine)
     seconds = world.shared.scenario.state_times.stopping
-    return change(world, call, machine, partial(settle, to, before, None), seconds)
+    return change(world, call, machine, partial(settle, to, before, None), seconds, after_guests=True)
 
 
 def _deallocated(machine: Resource, operation: str) -> ArmError:

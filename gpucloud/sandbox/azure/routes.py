@@ -9,7 +9,7 @@ from types import ModuleType
 
 from gpucloud.sandbox import azure
 from gpucloud.sandbox.azure import operations
-from gpucloud.sandbox.azure.ids import ResourceId
+from gpucloud.sandbox.azure.ids import GROUP, SUBSCRIPTION, ResourceId
 from gpucloud.sandbox.azure.resources import Handler, ResourceType, Routes, routes_of
 from gpucloud.sandbox.azure.wire import ArmError
 
@@ -47,7 +47,8 @@ class Router:
         """The route of a request. Raises InvalidResourceNamespace, InvalidResourceType, MethodNotAllowed."""
         if _is_operation(wanted, tail):
             handler = operations.status if _words(wanted, tail)[-1] == "operations" else operations.result
-            return Route(handler, "GET operations", f"{wanted.provider}/locations/operations/read")
+            own = f"{wanted.provider}/locations/operations" if wanted.provider else f"{SUBSCRIPTION}/operationresults"
+            return Route(handler, "GET operations", f"{own}/read")
         kind, word = wanted.kind, tail.lower()
         below = f"{kind}/{word}" if tail else kind
         found = self._routes.get((method, kind, word)) or (self._routes.get((method, below, "list")) if tail else None)
@@ -94,6 +95,13 @@ def _action(method: str, kind: str, action: str) -> str:
 
 
 def _permission(method: str, kind: str, action: str) -> str:
+    """What a role calls it. What Resource Manager serves itself is called by where it is."""
+    if kind == GROUP:
+        kind = f"{SUBSCRIPTION}/resourceGroups"
+    elif not kind:
+        kind = SUBSCRIPTION.partition("/")[0]
+    elif "/" not in kind and not action:
+        kind = f"{SUBSCRIPTION}/providers"
     if action in ("", "list"):
         return f"{kind}/{VERBS[method]}"
     return f"{kind}/{action}/{VERBS[method]}"

@@ -5,23 +5,29 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from functools import partial
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
-from gpucloud.sandbox.azure import schema, vm
+from gpucloud.errors import GpucloudError
+from gpucloud.sandbox.azure import operations, schema, vm, vm_body
+from gpucloud.sandbox.azure.ids import ResourceId
 from gpucloud.sandbox.azure.lifecycle import TYPE
+from gpucloud.sandbox.azure.operations import Operation
 from gpucloud.sandbox.azure.resources import Routes
 from gpucloud.sandbox.azure.wire import ArmError, Call, Reply
 from gpucloud.sandbox.azure.world import AzureWorld
 
 BLOBS = "/_blobs/"  # below our own origin; the real ones are in a storage account of Azure's
 LOG = ".serialconsole.log"
-COMMANDS = ("RunShellScript", "ifconfig")
+# What each command runs when the request brings no script.
+COMMANDS = {"RunShellScript": "echo This is a sample script [simulated]", "ifconfig": "ifconfig"}
 MINUTES = 120  # for which the addresses are good when the request names no time (Azure's default)
 
 
 def run(world: AzureWorld, call: Call) -> Reply:
-    """POST …/runCommand: refused, after Azure's own checks, because nothing of the sandbox can reach into a guest."""
+    """POST …/runCommand: a script that the VM's agent runs as root, one at a time, for up to 90 minutes."""
     machine = world.store.get(call.id)
     body = schema.check(f"{TYPE}/runCommand", call.document())
     vm.check_free(machine, "runCommand")
@@ -29,12 +35,61 @@ def run(world: AzureWorld, call: Call) -> Reply:
         raise ArmError("OperationNotAllowed", "The operation requires the VM to be running (or set to run).", 409)
     if str(body.get("commandId", "")) not in COMMANDS:
         raise ArmError("NotFound", f"The entity was not found: run command '{body.get('commandId', '')}'.", 404)
-    raise ArmError(
-        "VMAgentStatusCommunicationError",
-        f"VM '{machine.id.name}' has not reported status for VM agent or extensions. [simulated] The sandbox's guests "
-        "have no VM agent: log in by SSH.",
-        409,
-    )
+    if not all(entry.get("name") for entry in body.get("parameters") or []):
+        raise vm_body.missing("parameters.name")
+    earlier = world.operations.get(machine.private.get("command", ""))
+    if earlier and earlier.status == "InProgress":
+        raise ArmError(
+            "Conflict",
+            "Run command extension execution is in progress. Please wait for completion before invoking a run command.",
+            409,
+        )
+    # What ends with the daemon ends as `_settle` says here; who runs it says better.
+    settle = partial(_settle, None, "the sandbox was stopped meanwhile")
+    operation, headers = operations.register(world, call, settle, style="both", location=machine.location)
+    machine.private["command"] = operation.name
+    script = "\n".join(body.get("script") or [COMMANDS[body["commandId"]]]) + "\n"
+    parameters = {entry["name"]: entry.get("value", "") for entry in body.get("parameters") or []}
+    seconds, guest = world.seconds(call.action, 0.0), machine.private["guest"]
+    work = Thread(target=_work, args=(world, operation, seconds, guest, script, parameters), daemon=True)
+    # Not as a chore: whoever switches the VM off does not wait for the script.
+    world.shared.chores.after([guest], work.start)
+    return Reply(202, None, headers)
+
+
+def _work(
+    world: AzureWorld, operation: Operation, seconds: float, guest: str, script: str, parameters: dict[str, str]
+) -> None:
+    """Run a script, unless the operation was made to fail, and let the operation end, after `seconds` at the least."""
+    answer, why = None, ""
+    try:
+        if operation.error is None:
+            answer = world.shared.guests.run(guest, script, parameters)
+    except GpucloudError as error:
+        why = str(error)
+    with world.shared.lock:
+        operation.settle = partial(_settle, answer, why)
+    world.shared.timers.at(operation.started + seconds, partial(operations.end, world, operation))
+
+
+def _settle(
+    answer: tuple[int, str, str] | None, why: str, world: AzureWorld, operation: Operation
+) -> dict[str, Any] | None:
+    """The operation's result. It succeeds whatever the script's exit code is, as on Azure."""
+    if operation.error:
+        return None
+    if answer is None:
+        name = ResourceId.parse(operation.subject).name
+        raise ArmError(
+            "VMAgentStatusCommunicationError",
+            f"VM '{name}' has not reported status for VM agent or extensions. Verify that the OS is up and healthy, "
+            "the VM has a running VM agent, and that it can establish outbound connections to Azure storage. "
+            f"[simulated] {why}",
+            409,
+        )
+    _, out, err = answer
+    status = {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"}
+    return {"value": [{**status, "message": f"Enable succeeded: \n[stdout]\n{out}\n[stderr]\n{err}"}]}
 
 
 def boot_diagnostics(world: AzureWorld, call: Call) -> Reply:

@@ -135,6 +135,7 @@ def _complete(new: Resource, image: images.Image) -> None:
         guest=lifecycle.guest_id(properties["vmId"]),
         custom_data=vm_body.custom_data(properties["osProfile"]),
         os=image.os,
+        preinstalled=image.preinstalled,
         generation=image.generation,
         user_data=properties.get("userData"),
     )

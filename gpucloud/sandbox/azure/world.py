@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 import secrets
 from collections import Counter
 from fnmatch import fnmatchcase
@@ -17,6 +15,7 @@ from gpucloud.sandbox.azure.store import Resource, Store, references
 from gpucloud.sandbox.azure.wire import ArmError, Call, Reply
 from gpucloud.sandbox.scenario import AzureFault
 from gpucloud.sandbox.shared import Shared
+from gpucloud.sandbox.statefile import StateFile
 
 if TYPE_CHECKING:
     from gpucloud.sandbox.azure.resources import ResourceType
@@ -27,8 +26,8 @@ TENANT = "6c006c00-0000-4000-8000-73616e64626f"
 SUBSCRIPTION = "5b005b00-0000-4000-8000-73616e64626f"
 CLIENT_ID = "c11ec11e-0000-4000-8000-73616e64626f"
 OBJECT_ID = "0b1ec700-0000-4000-8000-73616e64626f"
-GUEST_PREFIX = "az-"  # of the ids of guests behind VMs; those of AWS begin with "i-"
-STATE_VERSION = 1
+GUEST_PREFIX = "az-"  # of the ids of guests behind VMs: the clouds of one sandbox share the guests
+STATE_VERSION = 2
 
 
 class AzureWorld:
@@ -42,7 +41,7 @@ class AzureWorld:
     router: Router
 
     def __init__(self, shared: Shared, state_file: Path) -> None:
-        self.shared, self.state_file = shared, state_file
+        self.shared, self.state_file = shared, StateFile(state_file, STATE_VERSION)
         self.fired: Counter[AzureFault] = Counter()
         self.signing_key = secrets.token_bytes(32)
         self._forget()
@@ -141,25 +140,18 @@ class AzureWorld:
     def save(self) -> None:
         """Write the whole state, atomically."""
         state = {
-            "version": STATE_VERSION,
             "signing_key": self.signing_key,
             "store": self.store,
             "operations": self.operations,
             "registered": self.registered,
             "features": self.features,
         }
-        fresh = self.state_file.with_suffix(".new")
-        # Custom data holds the machines' private host keys: for the owner's eyes only.
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            pickle.dump(state, file)
-        os.replace(fresh, self.state_file)
+        self.state_file.write(state)
 
     def load(self) -> bool:
         """Take over the state of an earlier daemon; False when there is none of this version."""
-        if not self.state_file.exists():
-            return False
-        state = pickle.loads(self.state_file.read_bytes())
-        if state["version"] != STATE_VERSION:
+        state = self.state_file.read()
+        if state is None:
             return False
         self.signing_key, self.store, self.operations = state["signing_key"], state["store"], state["operations"]
         self.registered, self.features = state["registered"], state["features"]

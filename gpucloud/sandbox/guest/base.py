@@ -100,7 +100,6 @@ APT_SETTINGS = ("01autoremove", "70debconf", "docker-clean")
 # The guest's SSH server is asyncssh; these are it and what it imports.
 SERVER_PACKAGES = ("asyncssh", "cryptography", "cffi", "_cffi_backend", "pycparser", "typing_extensions")
 USER_ID = 1000
-USER = f"ubuntu:x:{USER_ID}:{USER_ID}:Ubuntu:/home/ubuntu:/bin/bash"
 USER_GROUPS = ("adm", "sudo")
 NOBODY = 65534
 # Versions 3.x that the wheels of the newest PyTorch in the catalogue are for (catalog/stack.py).
@@ -128,9 +127,6 @@ def build_etc(etc: Path) -> None:
     for name in APT_SETTINGS:
         if (source := Path("/etc/apt/apt.conf.d", name)).exists():
             shutil.copy(source, etc / "apt/apt.conf.d")
-    for name, text in accounts(Path("/etc/passwd").read_text(), Path("/etc/group").read_text()).items():
-        (etc / name).write_text(text)
-        (etc / name).chmod(0o600 if "shadow" in name else 0o644)
 
 
 def private_or_left_out(folder: str, names: list[str]) -> set[str]:
@@ -150,16 +146,17 @@ def everyone_reads(path: Path) -> bool:
     return bool(mode & stat.S_IROTH) and (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def accounts(passwd: str, group: str) -> dict[str, str]:
-    """passwd, group, shadow and gshadow of the guest: the host's system accounts and `ubuntu`, no passwords at all."""
-    users = [line for line in passwd.splitlines() if is_system(line)]
+def accounts(user: str) -> dict[str, str]:
+    """passwd, group, shadow and gshadow of a guest: the host's system accounts and its own user, no passwords."""
+    passwd, group = (Path("/etc", name).read_text() for name in ("passwd", "group"))
+    users = [line for line in passwd.splitlines() if is_system(line) and not line.startswith(f"{user}:")]
     groups = {line.split(":")[0]: line.split(":")[:3] for line in group.splitlines() if is_system(line)}
     groups.setdefault("sudo", ["sudo", "x", "27"])
-    groups["ubuntu"] = ["ubuntu", "x", str(USER_ID)]
-    names = [line.split(":")[0] for line in users] + ["ubuntu"]
-    members = {name: "ubuntu" if name in USER_GROUPS else "" for name in groups}
+    groups[user] = [user, "x", str(USER_ID)]
+    names = [line.split(":")[0] for line in users] + [user]
+    members = {name: user if name in USER_GROUPS else "" for name in groups}
     return {
-        "passwd": lines([*users, USER]),
+        "passwd": lines([*users, f"{user}:x:{USER_ID}:{USER_ID}:Ubuntu:/home/{user}:/bin/bash"]),
         "group": lines(":".join([*groups[name], members[name]]) for name in groups),
         "shadow": lines(f"{name}:*:19000:0:99999:7:::" for name in names),
         "gshadow": lines(f"{name}:*::{members[name]}" for name in groups),
@@ -170,16 +167,6 @@ def offer_python(local: Path) -> None:
     """Our interpreter in the guest's /usr/local, where the host has none for uv to find."""
     for part in [f"bin/{python_name()}", *shared_python()] if offers_python() else ():
         (local / part).symlink_to(f"/{PRIVATE}/python/{part}")
-
-
-def make_homes(tree: Path) -> None:
-    """/home/ubuntu and /root, from the host's /etc/skel."""
-    shutil.copytree("/etc/skel", tree / "root", dirs_exist_ok=True)
-    home = tree / "home/ubuntu"
-    shutil.copytree("/etc/skel", home)
-    for path in (home, *home.rglob("*")):
-        os.chown(path, USER_ID, USER_ID, follow_symlinks=False)
-    home.chmod(0o750)
 
 
 def is_system(line: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gpucloud.sandbox.guest import base
+
 RELEASES = {"ubuntu-22.04": ("22.04", "jammy", "Jammy Jellyfish"), "ubuntu-24.04": ("24.04", "noble", "Noble Numbat")}
 # The mirror's program that does what kernel and udev do at boot.
 BOOT_PROGRAM = "/usr/lib/gpucloud-sim/bin/boot"
@@ -20,6 +22,11 @@ Files = dict[str, tuple[str, int]]
 def hostname(hardware: Mapping[str, Any], address: str) -> str:
     """The name that the cloud was told, as Azure is; else EC2's for a private address."""
     return str(hardware.get("hostname") or "ip-" + address.replace(".", "-"))
+
+
+def user(hardware: Mapping[str, Any]) -> str:
+    """The user that logs in: the one that the cloud was told, as Azure is; else the image's own."""
+    return str(hardware.get("user") or "ubuntu")
 
 
 def files(instance_id: str, address: str, hardware: Mapping[str, Any], user_data: bytes, *, first_boot: bool) -> Files:
@@ -42,6 +49,9 @@ def files(instance_id: str, address: str, hardware: Mapping[str, Any], user_data
         once |= {f"/boot/vmlinuz-{kernel}": "[simulated]\n", f"/usr/lib/modules/{kernel}/modules.builtin": ""}
     texts = {**always, **(once if first_boot else {})}
     found = {path: encoded(text.encode(), 0o644) for path, text in texts.items()}
+    if first_boot:
+        for kind, text in base.accounts(user(hardware)).items():
+            found[f"/etc/{kind}"] = encoded(text.encode(), 0o600 if "shadow" in kind else 0o644)
     return {**found, "/var/lib/cloud/instance/user-data.txt": encoded(user_data, 0o600)}
 
 

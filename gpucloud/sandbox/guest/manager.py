@@ -17,7 +17,7 @@ from gpucloud.sandbox.guest import base, identity, rights, userdata
 from gpucloud.sandbox.guest.possible import possible, reap_leftovers
 from gpucloud.sandbox.guest.process import Supervised
 from gpucloud.sandbox.guest.supervisor import Boot
-from gpucloud.sandbox.guests import OnPower
+from gpucloud.sandbox.guests import RUN_SECONDS, OnPower
 
 __all__ = ["GuestManager", "possible", "reap_leftovers"]
 
@@ -133,6 +133,16 @@ class GuestManager:
                     running.kill()  # nobody will miss what a shutdown would save
                 rights.run(self.rights, "remove", guest.folder)
 
+    def run(
+        self, instance_id: str, script: str, parameters: Mapping[str, str], seconds: float = RUN_SECONDS
+    ) -> tuple[int, str, str]:
+        """Run a script as root inside. Raises NotFound when nothing runs, CloudError when it ends before the script."""
+        guest = self.guests.get(instance_id)
+        running = guest.running if guest else None
+        if running is None:
+            raise NotFound(f"the sandbox's guest {instance_id} does not run")
+        return running.run(script, parameters, seconds)
+
     def console(self, instance_id: str) -> str:
         """The boot log; empty when there is none."""
         log = self.root / instance_id / "console.log"
@@ -174,8 +184,8 @@ class GuestManager:
             given |= identity.mirror_files(self.mirror_url, hardware)
         hook = [identity.BOOT_PROGRAM] if identity.BOOT_PROGRAM in given else []
         settings = {
-            "user": "ubuntu",
-            "cloud": userdata.parse(guest.user_data),
+            "user": identity.user(hardware),
+            "cloud": self.cloud_config(guest),
             "first_boot": not guest.booted,
             "boot_hook": hook,
             "boot_seconds": seconds,
@@ -196,6 +206,13 @@ class GuestManager:
             files=given,
             settings=settings,
         )
+
+    @staticmethod
+    def cloud_config(guest: Guest) -> dict[str, Any]:
+        """The user-data's settings, with the keys that the cloud itself was told, as Azure is."""
+        settings = userdata.parse(guest.user_data)
+        keys = [*guest.hardware.get("authorized_keys", ()), *(settings.get("ssh_authorized_keys") or ())]
+        return {**settings, "ssh_authorized_keys": list(dict.fromkeys(keys))}
 
     def end(self, guest: Guest) -> None:
         """Shut down what runs of it; `on_power` does not hear of it."""

@@ -92,7 +92,7 @@ def make_disk(path: Path) -> None:
     if file_system(path) in OVERLAY_LIKE:
         sys_.mount("tmpfs", path, "tmpfs", 0, "mode=755")
     rootfs.prepare_disk(path)
-    base.make_homes(path / "tree")
+    shutil.copytree("/etc/skel", path / "tree/root", dirs_exist_ok=True)
     base.offer_python(path / "local/local")
 
 

@@ -36,6 +36,7 @@ def hpc_packages(codename: str) -> Iterator[Package]:
 
 def modules(hardware: Mapping[str, Any]) -> dict[str, str]:
     """Azure has a variant of the image for GPUs that the open module does not know."""
-    capability = min(tuple(int(part) for part in str(gpu["compute_cap"]).split(".")) for gpu in hardware["gpus"])
+    capabilities = [tuple(int(part) for part in str(gpu["compute_cap"]).split(".")) for gpu in hardware["gpus"]]
     folder = f"/usr/lib/modules/{hardware['kernel']}/updates/dkms"
-    return module_files(folder, HPC_DRIVER.upstream, "-open" if capability >= FIRST_WITH_GSP else "")
+    knows_all = min(capabilities, default=FIRST_WITH_GSP) >= FIRST_WITH_GSP
+    return module_files(folder, HPC_DRIVER.upstream, "-open" if knows_all else "")

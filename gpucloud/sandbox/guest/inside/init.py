@@ -14,8 +14,8 @@ def main() -> NoReturn:
     if manager == 0:
         os._exit(machine.main())
     signal.signal(signal.SIGTERM, lambda _signal, _frame: os.kill(manager, signal.SIGTERM))
-    os.close(10)
-    os.close(11)
+    for fd in (machine.LISTEN_FD, machine.STATUS_FD, machine.COMMAND_FD):
+        os.close(fd)
     while True:
         child, status = os.wait()
         if child == manager:

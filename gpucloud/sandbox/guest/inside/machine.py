@@ -13,13 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-from . import accounts, cloudinit, services, units, verbs
+from . import accounts, cloudinit, runcommand, services, units, verbs
 from .cloudinit import CloudInit
 from .control import SOCKET
 from .manager import Manager
 from .request import Request
 
-REBOOT_CODE, LISTEN_FD, STATUS_FD = 32, 10, 11
+REBOOT_CODE, LISTEN_FD, STATUS_FD, COMMAND_FD = 32, 10, 11, 12
 START_SSHD = "import sys; sys.path.insert(0, '/usr/lib/gpucloud-guest/site'); from inside import sshd; sshd.main()"
 SCHEDULED = Path("/run/systemd/shutdown/scheduled")
 SERVICE_GRACE = 3.0  # seconds that sessions and stray processes get at shutdown
@@ -27,10 +27,15 @@ LONGEST_NAP = 10.0  # seconds; the wall clock may be set while a shutdown is sch
 
 
 def main() -> int:
-    os.set_inheritable(LISTEN_FD, False)
-    os.set_inheritable(STATUS_FD, False)
+    for fd in (LISTEN_FD, STATUS_FD, COMMAND_FD):
+        os.set_inheritable(fd, False)
     settings = json.loads(os.environ.pop("GPUCLOUD_GUEST"))
     return asyncio.run(Machine(settings).run())
+
+
+def tell(event: dict[str, object]) -> None:
+    """Say it to the supervisor."""
+    os.write(STATUS_FD, json.dumps(event).encode() + b"\n")
 
 
 class Machine:
@@ -39,14 +44,17 @@ class Machine:
     def __init__(self, settings: dict[str, object]) -> None:
         self.settings, self.manager = settings, Manager()
         self.user = accounts.find(str(settings["user"]))
+        accounts.make_home(self.user)
         cloud = settings["cloud"]
         assert isinstance(cloud, dict)
         self.cloud = CloudInit(cloud, self.user, self.say, first_boot=bool(settings["first_boot"]))
         self.finished, self.ending = asyncio.Event(), asyncio.Event()
         self.how, self.planned = "poweroff", None
+        self.agent = None
         self.sshd: asyncio.subprocess.Process | None = None
 
     planned: asyncio.Task[None] | None
+    agent: asyncio.Task[None] | None
 
     def say(self, text: str) -> None:
         """A line of the console log."""
@@ -63,6 +71,8 @@ class Machine:
         boot.add_done_callback(self.booted)
         await self.ending.wait()
         boot.cancel()
+        if self.agent:
+            self.agent.cancel()
         await self.shut_down()
         server.close()
         return REBOOT_CODE if self.how == "reboot" else 0
@@ -77,6 +87,7 @@ class Machine:
         await self.hook()
         await asyncio.to_thread(self.cloud.early)
         self.say("cloud-init: user-data applied")
+        self.agent = asyncio.create_task(runcommand.serve(socket.socket(fileno=COMMAND_FD), tell))
         await self.open_ssh(await sshd)
         for name in units.enabled_at_boot():
             self.manager.background(name)
@@ -114,7 +125,7 @@ class Machine:
         if await sshd.stdout.readline() != b"ready\n":
             raise RuntimeError("the SSH server did not start")
         self.say("ssh: listening")
-        os.write(STATUS_FD, b'{"event": "up"}\n')
+        tell({"event": "up"})
 
     async def listen(self) -> asyncio.Server:
         Path(SOCKET).parent.mkdir(mode=0o755, exist_ok=True)
