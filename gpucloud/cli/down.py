@@ -41,6 +41,7 @@ def down(
         return
     confirm(f"terminate and remove {_listed(wanted.targets)}?", yes)
     with view() as screen:
+        screen.several = len(wanted.targets) > 1
         receipts = ops.down(app.context(ctx, screen.report), wanted.targets)
     show.receipts(receipts, output)
     ops.require_gone(receipts, wanted.unasked)

@@ -17,6 +17,7 @@ def start(ctx: typer.Context, names: Names, output: Output = Format.TABLE) -> No
     from gpucloud.ops import find, power
 
     with view() as screen:
+        screen.several = len(names) > 1
         context = app.context(ctx, screen.report)
         machines = power.each(power.start, context, find.machines(context, names))
     show.machines(context, machines, output)

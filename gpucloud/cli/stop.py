@@ -21,6 +21,7 @@ def stop(ctx: typer.Context, names: Names, yes: Yes = False, output: Output = Fo
 
     confirm(f"stop {', '.join(names)}? What runs there ends.", yes)
     with view() as screen:
+        screen.several = len(names) > 1
         context = app.context(ctx, screen.report)
         machines = power.each(power.stop, context, find.machines(context, names))
     show.machines(context, machines, output)

@@ -122,7 +122,7 @@ def survey(
     """
 
     def look(provider: Provider) -> _Seen:
-        everywhere = context.provider(provider.name, regions=provider.regions()) if all_regions else provider
+        everywhere = provider.everywhere() if all_regions else provider
         machines = everywhere.list()
         return _Seen(machines, everywhere.orphans({each.run for each in machines}))
 

@@ -41,8 +41,6 @@ class Cloud:
     """The id of a machine that never was."""
     looks: ClassVar[frozenset[str]]
     """The reads with which a launch waits for what it has begun, and `get` looks at a machine."""
-    rounds: ClassVar[int]
-    """How many calls of a preflight have to wait for one another."""
     undone: ClassVar[tuple[bool, ...]]
     """What undoing the steps of a whole launch finds, in reverse."""
     full: ClassVar[str]
@@ -128,7 +126,6 @@ class AwsCloud(Cloud):
     regions = ("us-east-1", "eu-west-1")
     unknown = "i-0123456789abcdef0"
     looks = frozenset({"DescribeInstances"})
-    rounds = 2  # the zones and the image, then the rehearsal of the launch with them
     undone = (True, True)  # the instance, and the security group, which outlives it
     full = "capacity: [{type: 'g*', machines: 0}]"
     small_pages = ""  # the sandbox's EC2 puts everything into one page
@@ -166,7 +163,6 @@ class AzureCloud(Cloud):
             "virtualMachines",
         )
     )
-    rounds = 4  # where to sign in, the token, then everything, then the details of the image
     undone = (True, False, False, False)  # the group goes with the first, and takes everything along
     full = "azure: {capacity: [{machines: 0}]}"
     small_pages = "azure: {page_size: 1}"

@@ -109,7 +109,7 @@ def test_the_subscription_is_the_one_that_was_chosen(home: Path, monkeypatch: py
 def test_another_azure_than_the_public_one_is_told_apart(home: Path) -> None:
     of_china = {"id": "one", "isDefault": True, "environmentName": "AzureChinaCloud"}
     write(home / ".azure/azureProfile.json", profile(of_china))
-    with pytest.raises(ConfigError, match="AzureChinaCloud"):
+    with pytest.raises(NotConfigured, match="AzureChinaCloud"):
         signs.configured_subscription()
 
 

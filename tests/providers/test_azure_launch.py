@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,9 +19,9 @@ from gpucloud.errors import (
     QuotaError,
     Unreachable,
 )
-from gpucloud.machine import TAG_EXPIRES, TAG_NAME, TAG_RUN, State
+from gpucloud.machine import TAG_NAME, TAG_RUN, State
 from gpucloud.parallel import together
-from gpucloud.providers.azure import launch, resources, schedule
+from gpucloud.providers.azure import launch, resources
 from gpucloud.providers.azure.provider import AzureProvider
 from gpucloud.providers.azure.settings import AzureSettings
 from gpucloud.saga import Step
@@ -216,15 +215,6 @@ def test_a_machine_waits_for_an_interface_that_azure_still_keeps_for_the_one_tha
     azure.use(fault(match=VM, code="NicReservedForAnotherVm", status=400, times=2))
     assert do(steps)["id"]
     assert len(actions(azure, "PUT virtualMachines")) == 3
-
-
-def test_an_end_that_the_clock_would_miss_comes_some_minutes_later_and_not_a_day(azure: Cloud) -> None:
-    soon = datetime.now(UTC) + timedelta(minutes=2)
-    _, steps = prepared(azure, ttl_minutes=60, tags={TAG_EXPIRES: soon.isoformat()})
-    clock = azure_provider(azure)._clients.get(do(steps)["schedule"], resources.SCHEDULES_API)
-    set_to = clock["properties"]["dailyRecurrence"]["time"]
-    allowed = [datetime.now(UTC) + schedule.SOONEST - timedelta(minutes=late) for late in (0, 1)]
-    assert set_to in [each.strftime("%H%M") for each in allowed]
 
 
 def test_one_failing_part_of_the_network_leaves_no_unknown_one_behind(azure: Cloud) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from gpucloud.errors import CapacityError, CredentialsError, ExitStatus, Problem, QuotaError, Unreachable
 from gpucloud.machine import Spec
-from gpucloud.providers.azure import images, preflight
+from gpucloud.providers.azure import preflight
 from gpucloud.providers.azure.clients import Clients
-from gpucloud.providers.azure.images import Image
 from gpucloud.providers.azure.launch_plan import REGIONAL, Plan
 from gpucloud.providers.azure.preflight import MOST_USER_DATA
 from gpucloud.providers.azure.skus import Sku, places, problems
@@ -226,33 +225,6 @@ def test_images_that_do_not_exist(azure: Cloud, name: str, what: str) -> None:
 def test_images_that_do_not_fit_the_size(azure: Cloud, image: str, type: str, word: str) -> None:
     problem = only(azure, image=image, type=type)
     assert (problem.what, word in problem.why) == ("the image does not fit the machine", True)
-
-
-@pytest.mark.parametrize(
-    ("size", "image", "controller"),
-    [("SCSI,NVMe", "SCSI, NVMe", "SCSI"), ("NVMe", "SCSI, NVMe", "NVMe"), ("", "", "SCSI"), ("NVMe", "", None)],
-)
-def test_a_size_boots_from_the_controllers_that_it_shares_with_the_image(
-    size: str, image: str, controller: str | None
-) -> None:
-    """The newest GPU sizes have NVMe only, and an image must say that it boots from that."""
-    kind = Sku("Standard_X_v6", "X", (), (), {"HyperVGenerations": "V2", "DiskControllerTypes": size, "vCPUs": "1"})
-    picture = Image({}, 30, "V2", "x64", {"diskcontrollertypes": image})
-    told = images.problems(picture, kind)
-    if controller is None:
-        assert told[0].why == "the image boots from scsi, and Standard_X_v6 has disks of nvme only"
-    else:
-        learnt = preflight._plan(Spec("one", "eastus", kind.name), kind, picture, "203.0.113.7/32", False)
-        assert (told, learnt.disk_controller) == ([], controller)
-
-
-def test_features_of_an_image_count_however_they_are_written() -> None:
-    features = [
-        {"name": "securityType", "value": "trustedLaunch"},
-        {"name": "isAcceleratedNetworkSupported", "value": "true"},
-    ]
-    picture = images._described({}, {"hyperVGeneration": "V2", "features": features}, 30)
-    assert (picture.trusted_launch, picture.fast_network) == (True, True)
 
 
 def test_trusted_launch_where_size_and_image_know_it_and_secure_boot_where_drivers_are_signed(azure: Cloud) -> None:

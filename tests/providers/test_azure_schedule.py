@@ -11,7 +11,7 @@ from gpucloud.errors import UsageError
 from gpucloud.machine import TAG_EXPIRES
 from gpucloud.providers.azure.provider import AzureProvider
 from gpucloud.providers.azure.resources import SCHEDULES_API
-from gpucloud.providers.azure.schedule import LONGEST, SHORTEST, check_move
+from gpucloud.providers.azure.schedule import LONGEST, SHORTEST, SOONEST, check_move
 from gpucloud.providers.azure.settings import AzureSettings
 from tests.providers.support import Cloud
 
@@ -78,3 +78,11 @@ def test_a_moved_end_moves_the_clock_and_the_tag(azure: Cloud) -> None:
 def test_without_a_lifetime_there_is_no_clock(azure: Cloud) -> None:
     azure.do(azure.provider())
     assert clocks(azure) == []
+
+
+def test_an_end_that_a_new_clock_would_miss_comes_some_minutes_later_and_not_a_day(azure: Cloud) -> None:
+    soon = datetime.now(UTC) + 2 * MINUTE
+    azure.do(azure.provider(), azure.spec(ttl_minutes=60, tags={TAG_EXPIRES: soon.isoformat()}))
+    (clock,) = clocks(azure)
+    allowed = [datetime.now(UTC) + SOONEST - late * MINUTE for late in (0, 1)]
+    assert clock["properties"]["dailyRecurrence"]["time"] in [each.strftime("%H%M") for each in allowed]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.aws_calls import depth
 from gpucloud.errors import CapacityError, CredentialsError, GpucloudError, NotFound, Unreachable, UsageError
 from gpucloud.keys import new_keypair
 from gpucloud.machine import TAG_EXPIRES, TAG_NAME, TAG_OWNER, TAG_RUN, Resource, Spec, State
@@ -54,14 +53,6 @@ def test_a_preflight_changes_nothing(any_cloud: Cloud) -> None:
 def test_the_headroom_of_a_quota_calls_no_api(any_cloud: Cloud) -> None:
     assert any_cloud.provider().headroom(any_cloud.spec()) is None
     assert any_cloud.calls() == []
-
-
-def test_a_preflight_asks_side_by_side_what_does_not_depend_on_each_other(cloud: Cloud) -> None:
-    cloud.use("latency_ms: {'*': 400}")
-    cloud.provider().preflight(cloud.spec())
-    calls = cloud.calls()
-    assert len(calls) > cloud.rounds
-    assert depth(calls) <= cloud.rounds
 
 
 def test_what_the_preflight_learnt_is_not_asked_again(cloud: Cloud) -> None:

@@ -1,4 +1,4 @@
-"""AWS, through botocore, which is imported when the first client is made."""
+"""AWS, through boto3, which is imported when the first client is made."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""botocore's clients: one for each service and region, made on first use.
-
-boto3 would make the very same ones, after 0.06 s of imports for what is not used here.
-"""
+"""boto3 clients: one for each service and region, made on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from gpucloud.providers.aws.policy import ec2_operations
 from gpucloud.providers.aws.settings import AwsSettings
 
 if TYPE_CHECKING:
-    from botocore.session import Session
+    from boto3.session import Session
 
 CONNECT_TIMEOUT = 5.0
 """Seconds. EC2 endpoints answer a connect in milliseconds; longer means no network."""
@@ -28,7 +25,7 @@ MAX_ATTEMPTS = 5
 
 
 class Clients:
-    """The clients of one AwsSettings. Safe to share between threads, as botocore's are and sessions are not."""
+    """The clients of one AwsSettings. Safe to share between threads, as boto3 clients are and sessions are not."""
 
     def __init__(self, settings: AwsSettings) -> None:
         self.settings = settings
@@ -72,7 +69,7 @@ class Clients:
             max_pool_connections=32,
             proxies={} if self.settings.access_key else None,
         )
-        make: Any = self._open_session().create_client  # its overloads know service names as literals only
+        make: Any = self._open_session().client  # its overloads know service names as literals only
         client = make(service, region_name=region, endpoint_url=self.settings.endpoint_url or None, config=config)
         client.meta.events.register_first("needs-retry.ec2.*", _capacity_is_an_answer)
         return client
@@ -87,20 +84,19 @@ def _capacity_is_an_answer(response: tuple[Any, Any] | None = None, **_: object)
 def configured_region(settings: AwsSettings) -> str:
     """The region of the user's AWS configuration, or ""."""
     with translated("read the AWS configuration"):
-        return os.environ.get("AWS_REGION") or _session(settings).get_config_variable("region") or ""
+        return os.environ.get("AWS_REGION") or _session(settings).region_name or ""
 
 
 def _session(settings: AwsSettings) -> Session:
-    """A botocore session: the user's own, or one that looks at nothing but the settings."""
+    """A boto3 session: the user's own, or one that looks at nothing but the settings."""
+    import boto3
     import botocore.session
 
     nowhere = (None, None, os.devnull, None)
     alone = {"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
     session = botocore.session.Session(session_vars=alone if settings.access_key else None)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
-    if settings.access_key:
-        session.set_credentials(settings.access_key, settings.secret_key)
-    return session
+    return boto3.Session(settings.access_key or None, settings.secret_key or None, botocore_session=session)
 
 
 @cache

@@ -47,6 +47,13 @@ EXPIRED = Rule(
     LOG_IN,
 )
 INVALID = Rule(CredentialsError, "AWS does not accept the credentials", "they are not valid", LOG_IN)
+NOT_HERE = Rule(
+    # EC2 has no code of its own for a region that the account has not enabled: it does not know the keys there.
+    CredentialsError,
+    INVALID.what,
+    "they are not valid, or the account has not enabled this region",
+    LOG_IN,
+)
 FORBIDDEN = Rule(
     CredentialsError, "", "not allowed to call {operation}", "`gpucloud doctor --policy aws` prints the policy needed"
 )
@@ -77,7 +84,7 @@ CODES: dict[str, Rule] = {
     "ExpiredToken": EXPIRED,
     "ExpiredTokenException": EXPIRED,
     "RequestExpired": EXPIRED,
-    "AuthFailure": INVALID,
+    "AuthFailure": NOT_HERE,
     "InvalidClientTokenId": INVALID,
     "UnrecognizedClientException": INVALID,
     "SignatureDoesNotMatch": INVALID,

@@ -1,4 +1,4 @@
-"""Azure, through its SDKs, which are imported when something is first asked."""
+"""Azure's public cloud, and no other one, through its SDKs, which are imported when something is first asked."""
 
 from __future__ import annotations
 

@@ -46,7 +46,10 @@ def security_group(spec: Spec, run: str, ssh_from: str) -> Body:
 
 
 def public_ip(spec: Spec, run: str) -> Body:
-    """A static address, good for every zone: it stays the same over stop and start."""
+    """A static address, which stays the same over stop and start.
+
+    A Standard one that names no zone is good for machines in any: since September 2024 Azure spreads it over all.
+    """
     return {
         **_of(spec, run, publicIPAllocationMethod="Static", publicIPAddressVersion="IPv4", **DELETE),
         "sku": {"name": "Standard"},
@@ -75,7 +78,7 @@ def virtual_machine(spec: Spec, run: str, plan: Plan, zone: str, interface: str)
         spec,
         run,
         hardwareProfile={"vmSize": spec.type},
-        storageProfile={"imageReference": dict(plan.image_reference), "osDisk": _os_disk(spec, run, plan)},
+        storageProfile=_storage(spec, run, plan),
         osProfile=_os_profile(spec),
         networkProfile={"networkInterfaces": [{"id": interface, "properties": {"primary": True, **DELETE}}]},
         diagnosticsProfile={"bootDiagnostics": {"enabled": True}},
@@ -105,6 +108,12 @@ def _of(spec: Spec, run: str, **properties: Any) -> Body:
     return {**body, "properties": properties} if properties else body
 
 
+def _storage(spec: Spec, run: str, plan: Plan) -> Body:
+    """The controller is said only where it is not the usual one, which sizes without a choice take for an error."""
+    storage: Body = {"imageReference": dict(plan.image_reference), "osDisk": _os_disk(spec, run, plan)}
+    return storage if plan.disk_controller == "SCSI" else {**storage, "diskControllerType": plan.disk_controller}
+
+
 def _os_disk(spec: Spec, run: str, plan: Plan) -> Body:
     return {
         "name": f"gpucloud-{run}-disk",
@@ -127,8 +136,9 @@ def _os_profile(spec: Spec) -> Body:
 
 
 def _security(plan: Plan) -> Body:
-    """Trusted Launch is said explicitly. `Standard` is not: Azure takes that word only from subscriptions with the
-    feature UseStandardSecurityType, and means it anyway where a size or an image knows no Trusted Launch."""
+    """Trusted Launch is said explicitly: since August 2026 a size and an image that know it get it by default, and with
+    Secure Boot. `Standard` is not said: Azure takes that word only from subscriptions with the feature
+    UseStandardSecurityType, and means it anyway where a size or an image knows no Trusted Launch."""
     security: Body = {"encryptionAtHost": True} if plan.encryption_at_host else {}
     if plan.security_type == "TrustedLaunch":
         uefi = {"secureBootEnabled": plan.secure_boot, "vTpmEnabled": True}

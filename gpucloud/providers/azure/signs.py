@@ -8,7 +8,7 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 from typing import Any
 
-from gpucloud.errors import ConfigError, NoCredentials
+from gpucloud.errors import ConfigError, NoCredentials, NotConfigured
 
 VARIABLES = (
     "AZURE_CLIENT_ID",
@@ -83,7 +83,10 @@ def configured_region() -> str:
 
 
 def configured_subscription() -> str:
-    """The id of the subscription in AZURE_SUBSCRIPTION_ID or that `az account set` chose, or "". Raises ConfigError."""
+    """The id of the subscription in AZURE_SUBSCRIPTION_ID or that `az account set` chose, or "".
+
+    Raises ConfigError, and NotConfigured if the chosen one is in another Azure than the public one.
+    """
     if subscription := os.environ.get("AZURE_SUBSCRIPTION_ID", ""):
         return subscription
     for one in _cli_subscriptions():
@@ -96,7 +99,7 @@ def configured_subscription() -> str:
 def _check_cloud(name: str) -> None:
     if name != PUBLIC_CLOUD:
         why = f"the Azure CLI is set to {name}, and gpucloud knows the public cloud only"
-        raise ConfigError("another Azure than the public one", why, f"`az cloud set --name {PUBLIC_CLOUD}`")
+        raise NotConfigured("another Azure than the public one", why, f"`az cloud set --name {PUBLIC_CLOUD}`")
 
 
 def _cli_subscriptions() -> list[dict[str, Any]]:
