@@ -20,6 +20,7 @@ import pytest
 from gpucloud.providers.azure.clients import Clients
 from gpucloud.providers.azure.resources import SCHEDULES_API
 from gpucloud.providers.azure.settings import AzureSettings
+from gpucloud.sandbox import client
 from gpucloud.waiting import Waiter
 
 GPUCLOUD = Path(sys.executable).with_name("gpucloud")
@@ -156,6 +157,9 @@ class Sandbox:
             path = self.home / "scenario.yaml"
             path.write_text(scenario)
             scenario = str(path)
+        if client.status(self.folder):  # most tests begin with this, and a command takes half a second
+            client.ensure(scenario, self.folder)
+            return
         done = self.run("sandbox", "start", "--scenario", scenario, sandbox=False)
         assert done.rc == 0, done.err
 
@@ -203,16 +207,20 @@ class Sandbox:
         url = info["azure_endpoint"]
         return Clients(AzureSettings(endpoint_url=url, authority=url, ca_file=info["azure_ca"], **known))
 
-    def shutdown_times(self) -> list[str]:
-        """When Azure's clocks strike: UTC, as `HHMM`."""
-        schedules = self.azure().pages("providers/Microsoft.DevTestLab/schedules", SCHEDULES_API)
-        return [each["properties"]["dailyRecurrence"]["time"] for each in schedules]
+    def clocks(self) -> list[dict[str, Any]]:
+        """Azure's auto-shutdown schedules."""
+        return self.azure().pages("providers/Microsoft.DevTestLab/schedules", SCHEDULES_API)
 
 
 TYPES = {"aws": "g4dn.xlarge", "azure": "Standard_NC4as_T4_v3"}
 every_cloud = pytest.mark.parametrize("cloud", TYPES)
 
-SLOW_API = """
+LATE = """
+state_times: {pending: 1, shutting_down: 0.5}
+consistency_lag: 1
+"""
+"""Resources that show up late and take their time to go."""
+SLOW_API = f"""
 latency_ms:
   CreateSecurityGroup: 400
   AuthorizeSecurityGroupIngress: 400
@@ -223,36 +231,46 @@ latency_ms:
   PUT networkInterfaces: 400
   PUT virtualMachines: 800
   PUT schedules: 400
-state_times: {pending: 1, shutting_down: 0.5}
-consistency_lag: 1
+{LATE}
 """
 """Calls that take long enough to be interrupted before they answer, and resources that show up late."""
 
 
 class Moment(NamedTuple):
-    """A point in the life of `up`: a line of progress, or a call that has reached the cloud and is not answered."""
+    """A point in the life of `up`: a line of progress, or a call that has reached the cloud and is not answered.
+
+    `profile` is the least that gets there.
+    """
 
     name: str
     line: str = ""
     call: str = ""
     cloud: str = "aws"
+    profile: str = "default"
+    scenario: str = SLOW_API
 
     def of_up(self, sandbox: Sandbox) -> Running:
         """`up`, on its way, just when it gets to this moment."""
-        sandbox.use(SLOW_API)
-        running = sandbox.start("up", TYPES[self.cloud], "-n", "brief", "--ttl", "8h")
+        sandbox.use(self.scenario)
+        wanted = (TYPES[self.cloud], "--profile", self.profile)
+        running = sandbox.start("up", *wanted, "-n", "brief", "--ttl", "8h")
         running.until(lambda: running.said(self.line) if self.line else self.call in sandbox.changes())
         return running
 
 
-ON_THE_MACHINE = {
-    "boot": "boot start",
-    "login": "ssh start",
-    "system": "system start",
-    "torch-and-driver": "driver start",
-    "docker": "docker start",
-    "verify": "verify start",
-}
+def on_the_machine(cloud: str, prefix: str = "") -> list[Moment]:
+    """The moments when everything has been made: what the calls took is behind them."""
+    found = [
+        Moment("boot", "boot start"),
+        Moment("login", "ssh start"),
+        Moment("system", "system start"),
+        Moment("torch-and-driver", "driver start"),
+        Moment("docker", "docker start"),
+        Moment("verify", "verify start", profile="minimal"),
+    ]
+    return [each._replace(name=prefix + each.name, cloud=cloud, scenario=LATE) for each in found]
+
+
 MOMENTS = [
     Moment("preflight", line="preflight start"),
     Moment("before-group", line="security-group start"),
@@ -260,7 +278,7 @@ MOMENTS = [
     Moment("rule-in-flight", call="AuthorizeSecurityGroupIngress"),
     Moment("before-instance", line="instance start"),
     Moment("instance-in-flight", call="RunInstances"),
-    *(Moment(name, line=line) for name, line in ON_THE_MACHINE.items()),
+    *on_the_machine("aws"),
     Moment("azure-preflight", line="preflight start", cloud="azure"),
     Moment("azure-before-group", line="resource-group start", cloud="azure"),
     Moment("azure-group-in-flight", call="PUT resourceGroups", cloud="azure"),
@@ -270,7 +288,7 @@ MOMENTS = [
     Moment("azure-before-instance", line="instance start", cloud="azure"),
     Moment("azure-instance-in-flight", call="PUT virtualMachines", cloud="azure"),
     Moment("azure-schedule-in-flight", call="PUT schedules", cloud="azure"),
-    *(Moment(f"azure-{name}", line=line, cloud="azure") for name, line in ON_THE_MACHINE.items()),
+    *on_the_machine("azure", prefix="azure-"),
 ]
 every_moment = pytest.mark.parametrize("moment", MOMENTS, ids=[moment.name for moment in MOMENTS])
 

@@ -41,7 +41,7 @@ def test_other_signals_roll_back_too(clean: Sandbox, number: signal.Signals, clo
 def test_a_second_signal_does_not_stop_the_rollback(clean: Sandbox, cloud: str) -> None:
     running = Moment("system", line="system start", cloud=cloud).of_up(clean)
     running.send(signal.SIGINT)
-    running.until(lambda: running.said("undo instance start"))
+    running.until(lambda: running.said("undo"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         running.send(number)
     done = running.end()

@@ -16,6 +16,8 @@ from tests.e2e.support import TYPES, Sandbox, every_cloud
 pytestmark = pytest.mark.slow
 
 STAGES = ("system", "driver", "docker", "torch")
+KEEPING_USD = {"aws": 100 * 0.08 / 730, "azure": 19.71 / 730 + 0.005}
+"""Per hour of a stopped machine: 100 GB of gp3; Premium SSD of up to 128 GB (P10) and a Standard IPv4 address."""
 STAYS = {"aws": False, "azure": True}
 """Does a stopped machine keep its address, and pay for it?"""
 MADE = {
@@ -139,10 +141,11 @@ def test_the_life_of_a_machine(sandbox: Sandbox, cloud: str) -> None:
     made = sandbox.ok("up", TYPES[cloud], "-n", "life", "--ttl", "2h", "-o", "json").document
     everything = _ids(sandbox)
 
-    sandbox.ok("stop", "life", "--yes")
+    what_stays = "disk and address still cost" if STAYS[cloud] else "the disk still costs"
+    assert what_stays in sandbox.ok("stop", "life", "--yes").err
     stopped = sandbox.machine("life")
     assert (stopped["state"], stopped["address"]) == ("stopped", made["address"] if STAYS[cloud] else None)
-    assert 0 < stopped["usd_per_hour"] < made["usd_per_hour"]
+    assert stopped["usd_per_hour"] == pytest.approx(KEEPING_USD[cloud], abs=0.0005)
     assert sandbox.run("exec", "life", "--", "true").rc == 6
 
     sandbox.ok("start", "life")
@@ -168,52 +171,3 @@ def test_the_life_of_a_machine(sandbox: Sandbox, cloud: str) -> None:
 def _ids(sandbox: Sandbox) -> set[str]:
     """Everything that exists. Azure's answers differ in the case of an id."""
     return {id.lower() for ids in sandbox.left().values() for id in ids}
-
-
-def test_what_a_stopped_machine_of_azure_costs_is_its_disk_and_its_address(clean: Sandbox) -> None:
-    clean.ok("up", TYPES["azure"], "-n", "life", "--ttl", "2h", "--profile", "minimal")
-    told = clean.ok("stop", "life", "--yes")
-    assert "disk and address still cost" in told.err
-    shown = clean.ok("ls").out
-    assert f"{DISK_AND_ADDRESS_USD:.3f}" in shown
-    assert clean.machine("life")["usd_per_hour"] == pytest.approx(DISK_AND_ADDRESS_USD, abs=0.0005)
-
-
-def test_the_cloud_s_clock_is_moved_by_extend(clean: Sandbox) -> None:
-    clean.ok("up", TYPES["azure"], "-n", "life", "--ttl", "2h", "--profile", "minimal")
-    before = clean.shutdown_times()
-    end = datetime.fromisoformat(clean.ok("extend", "life", "5h", "-o", "json").document[0]["expires_at"])
-
-    # Only a minute of the day: one that has begun must not end the machine before its time.
-    (after,) = clean.shutdown_times()
-    assert [after] != before
-    assert after in {f"{end + timedelta(minutes=late):%H%M}" for late in (0, 1)}
-    assert f"{end.astimezone():%Y-%m-%d %H:%M} (deallocated)" in clean.ok("ls").out
-
-
-def test_down_of_all_empties_both_clouds(clean: Sandbox) -> None:
-    for cloud, kind in TYPES.items():
-        clean.ok("up", kind, "-n", f"one-{cloud}", "--profile", "default")
-    listed = clean.ok("ls", "-o", "json").document
-    assert {each["name"]: each["cloud"] for each in listed} == {f"one-{cloud}": cloud for cloud in TYPES}
-    for cloud in TYPES:
-        (only,) = clean.ok("--cloud", cloud, "ls", "-o", "json").document
-        assert only["cloud"] == cloud
-
-    done = clean.ok("down", "--all", "--yes", "-o", "json")
-    kinds = {each["name"]: {gone["kind"] for gone in each["gone"]} for each in done.document}
-    assert kinds == {"one-aws": MADE["aws"], "one-azure": MADE["azure"] - {"schedule"}}
-    assert [each["remains"] for each in done.document] == [[], []]
-    assert (clean.left(), clean.identities()) == ({}, [])
-    assert clean.ok("ls", "-o", "json").document == []
-    assert "nothing to remove" in clean.ok("down", "--all", "--yes").err
-
-
-def test_down_of_all_of_one_cloud_leaves_the_other_alone(clean: Sandbox) -> None:
-    for cloud, kind in TYPES.items():
-        clean.ok("up", kind, "-n", f"one-{cloud}", "--profile", "minimal")
-    clean.ok("--cloud", "aws", "down", "--all", "--yes")
-    (left,) = clean.ok("ls", "-o", "json").document
-    assert (left["name"], left["state"]) == ("one-azure", "running")
-    clean.ok("--cloud", "azure", "down", "--all", "--yes")
-    assert clean.left() == {}

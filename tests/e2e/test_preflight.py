@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.support import Done, Sandbox
+from tests.e2e.support import TYPES, Done, Sandbox, every_cloud
 
 pytestmark = pytest.mark.slow
 
 PREFLIGHT, CREDENTIALS, CAPACITY = 3, 4, 5
 
 
-def up(sandbox: Sandbox, *more: str) -> Done:
-    return sandbox.run("up", "g4dn.xlarge", "-n", "wish", *more)
+def up(sandbox: Sandbox, *more: str, cloud: str = "aws") -> Done:
+    return sandbox.run("up", TYPES[cloud], "-n", "wish", *more)
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,19 @@ def test_a_full_zone_is_passed_over(clean: Sandbox) -> None:
     assert clean.machine("wish")["zone"] == "us-east-1b"
 
 
-def test_a_throttled_api_is_only_slower(clean: Sandbox) -> None:
+@every_cloud
+def test_a_throttled_api_is_only_slower(clean: Sandbox, cloud: str) -> None:
     clean.use("throttled")
-    done = up(clean)
+    done = up(clean, "--profile", "minimal", cloud=cloud)
 
     assert done.rc == 0, done.err
     clean.ok("down", "wish", "--yes")
     assert clean.left() == {}
 
 
-def test_a_dry_run_changes_nothing(clean: Sandbox) -> None:
-    done = up(clean, "--dry-run", "-o", "json")
+@every_cloud
+def test_a_dry_run_changes_nothing(clean: Sandbox, cloud: str) -> None:
+    done = up(clean, "--dry-run", "-o", "json", cloud=cloud)
 
     assert done.rc == 0, done.err
     assert done.document["dry_run"] is True
@@ -92,14 +94,16 @@ def test_a_dry_run_changes_nothing(clean: Sandbox) -> None:
     assert (clean.left(), clean.identities(), clean.journals()) == ({}, [], [])
 
 
-def test_a_dry_run_finds_the_problems_too(clean: Sandbox) -> None:
-    clean.use("no-quota")
-    assert up(clean, "--dry-run").rc == CAPACITY
+@every_cloud
+def test_a_dry_run_finds_the_problems_too(clean: Sandbox, cloud: str) -> None:
+    clean.use("{quota: {L-DB2E81BA: 0}, azure: {quota: {cores: 0}}}")
+    assert up(clean, "--dry-run", cloud=cloud).rc == CAPACITY
     assert clean.changes() == {}
 
 
-def test_down_can_be_rehearsed(clean: Sandbox) -> None:
-    assert up(clean).rc == 0
+@every_cloud
+def test_down_can_be_rehearsed(clean: Sandbox, cloud: str) -> None:
+    assert up(clean, "--profile", "minimal", cloud=cloud).rc == 0
     clean.ask("calls", "DELETE")
     done = clean.ok("down", "wish", "--dry-run", "-o", "json")
     assert [each["name"] for each in done.document] == ["wish"]

@@ -1,4 +1,4 @@
-"""A machine with a lifetime ends itself: by its own timer, without credentials, whatever happens to this computer."""
+"""A machine with a lifetime ends without this computer: on AWS by its own timer, on Azure by a clock of Azure's."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.core.rest import HttpRequest
 
+from gpucloud.providers.azure.resources import SCHEDULES_API
 from gpucloud.userdata import extend_commands, stamp
-from tests.e2e.support import QUICK, Sandbox
+from tests.e2e.support import QUICK, TYPES, Sandbox, every_cloud
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +73,81 @@ def test_the_machine_is_gone_when_its_time_is_over(clean: Sandbox) -> None:
     assert clean.left() == {}
 
 
-def test_extend_needs_a_lifetime_to_move(clean: Sandbox) -> None:
-    clean.ok("up", "g4dn.xlarge", "-n", "brief", "--profile", "minimal")
+@every_cloud
+def test_extend_needs_a_lifetime_to_move(clean: Sandbox, cloud: str) -> None:
+    clean.ok("up", TYPES[cloud], "-n", "brief", "--profile", "minimal")
     done = clean.run("extend", "brief", "2h")
     assert (done.rc, "without --ttl" in done.told) == (2, True), done.told
+
+
+def clock_of(sandbox: Sandbox) -> str:
+    """When Azure's only clock strikes: UTC, `HHMM`."""
+    (clock,) = [each["properties"] for each in sandbox.clocks()]
+    assert (clock["status"], clock["timeZoneId"]) == ("Enabled", "UTC")
+    return str(clock["dailyRecurrence"]["time"])
+
+
+def end_of(sandbox: Sandbox) -> datetime:
+    """When `ls` says that the machine ends."""
+    return datetime.fromisoformat(sandbox.machine("brief")["expires_at"]).astimezone(UTC)
+
+
+def test_azure_s_clock_is_set_before_anyone_logs_in(clean: Sandbox) -> None:
+    running = clean.start("up", TYPES["azure"], "-n", "brief", "--ttl", "40m")
+    running.until(lambda: running.said("boot start"))
+    running.send(signal.SIGKILL)
+    running.end()
+
+    assert abs(end_of(clean) - datetime.now(UTC) - timedelta(minutes=40)) < timedelta(minutes=1)
+    assert clock_of(clean) == f"{end_of(clean):%H%M}"
+
+    clean.ok("recover")
+    assert clean.left() == {}
+
+
+def test_azure_s_clock_is_moved_by_extend_as_far_as_it_can_be(clean: Sandbox) -> None:
+    clean.ok("up", TYPES["azure"], "-n", "brief", "--ttl", "2h", "--profile", "minimal")
+    before = clock_of(clean)
+    clean.ok("extend", "brief", "5h")
+    moved = end_of(clean)
+    assert moved - datetime.now(UTC) > timedelta(hours=4, minutes=55)
+    assert clock_of(clean) == f"{moved:%H%M}" != before
+    assert f"{moved.astimezone():%Y-%m-%d %H:%M} (deallocated)" in clean.ok("ls").out
+
+    for wish, why in (("30h", "at most 23.5 hours from now"), ("10m", "might count from tomorrow on")):
+        done = clean.run("extend", "brief", wish)
+        assert (done.rc, why in done.told, "\nfix: " in done.told) == (2, True, True), done.told
+    assert (end_of(clean), clock_of(clean)) == (moved, f"{moved:%H%M}")
+
+
+def test_azure_s_clock_deallocates_and_what_it_leaves_costs(clean: Sandbox) -> None:
+    told = clean.ok("up", TYPES["azure"], "-n", "brief", "--ttl", "2h", "--profile", "minimal").err
+    assert "is deallocated after 2h: disk and address still cost until" in told
+    running = clean.machine("brief")
+    (clock,) = clean.clocks()
+    strike = HttpRequest("POST", f"{clock['id']}/execute?api-version={SCHEDULES_API}")
+    assert clean.azure().groups.send_request(strike).status_code == 202
+
+    assert QUICK.until(lambda: clean.machine("brief")["state"] == "stopped", timeout=20)
+    stopped = clean.machine("brief")
+    assert (stopped["ends_by"], stopped["address"]) == ("deallocated", running["address"])
+    assert 0 < stopped["usd_per_hour"] < running["usd_per_hour"]
+    clean.ok("start", "brief")
+    assert clean.machine("brief")["state"] == "running"
+
+
+def test_a_machine_of_azure_that_switches_itself_off_is_billed_until_it_is_stopped(clean: Sandbox) -> None:
+    clean.ok("up", TYPES["azure"], "-n", "brief", "--ttl", "2h", "--profile", "minimal")
+    running = clean.machine("brief")
+    clean.run("exec", "brief", "--", "sudo", "systemctl", "poweroff")
+
+    assert QUICK.until(lambda: clean.machine("brief")["state"] == "halted", timeout=20)
+    assert clean.machine("brief")["usd_per_hour"] == running["usd_per_hour"]
+    assert "halted, still billed" in clean.ok("ls").out
+    clean.ok("stop", "brief", "--yes")
+    stopped = clean.machine("brief")
+    assert (stopped["state"], stopped["usd_per_hour"] < running["usd_per_hour"]) == ("stopped", True)
+    assert "billed" not in clean.ok("ls").out.partition("[simulated]")[0]
+
+    clean.ok("start", "brief")
+    assert clean.ok("exec", "brief", "--", "nvidia-smi", "-L").out.startswith("GPU 0: Tesla T4")
