@@ -20,6 +20,8 @@ from gpucloud.providers.aws.settings import AwsSettings
 from gpucloud.waiting import Waiter
 from tests.providers.support import Cloud
 
+pytestmark = pytest.mark.slow
+
 
 def aws_provider(aws: Cloud, waiter: Waiter | None = None) -> AwsProvider:
     return AwsProvider(AwsSettings(**aws.settings), aws.region, (), waiter)

@@ -20,6 +20,8 @@ from gpucloud.providers.azure.throttle import LONGEST_WAIT, PatientRetry
 from tests.providers.azure_support import arm_calls, clients_for, clients_of, logins, ok, refused, scripted
 from tests.providers.support import Cloud
 
+pytestmark = pytest.mark.slow
+
 
 def asked(clients: Clients) -> list[dict[str, Any]]:
     with translated("ask"):

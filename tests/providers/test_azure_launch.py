@@ -28,6 +28,8 @@ from gpucloud.saga import Step
 from gpucloud.waiting import Waiter
 from tests.providers.support import Cloud
 
+pytestmark = pytest.mark.slow
+
 VM = "PUT .*/virtualMachines/"
 
 

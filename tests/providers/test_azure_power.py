@@ -14,6 +14,8 @@ from gpucloud.providers.azure.provider import AzureProvider
 from tests.providers.support import Cloud
 from tests.providers.test_azure_launch import actions, azure_provider, fault
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("gpucloud-run1", "gpucloud-run1-instance")
 
 

@@ -15,6 +15,8 @@ from gpucloud.waiting import Waiter
 from tests.providers.support import Cloud
 from tests.providers.test_azure_launch import azure_provider, fault, left
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = "team"
 
 

@@ -20,6 +20,8 @@ from gpucloud.userdata import cloud_config
 from gpucloud.waiting import Waiter
 from tests.providers.support import Cloud
 
+pytestmark = pytest.mark.slow
+
 SOON = Waiter(first=0.05)
 IN_AN_HOUR = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
 

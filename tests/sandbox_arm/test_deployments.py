@@ -8,6 +8,8 @@ import pytest
 
 from tests.sandbox_arm.support import GROUP, LOCATION, Answer, Arm
 
+pytestmark = pytest.mark.slow
+
 NETWORK_VERSION, COMPUTE_VERSION = "2022-01-01", "2024-11-01"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPzvrmC2fJm8vBVQUmYPzJXGqJ0hR6mTPkqV6dZ1mZ0 me"
 

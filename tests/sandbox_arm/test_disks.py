@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.sandbox_arm.machines import machine
 from tests.sandbox_arm.support import GROUP, LOCATION, Arm, refused
+
+pytestmark = pytest.mark.slow
 
 
 def disk(arm: Arm, name: str = "data", size: int = 32, **more: Any) -> Any:

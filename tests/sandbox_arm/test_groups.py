@@ -9,6 +9,8 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tests.sandbox_arm.support import GROUP, LOCATION, Arm, refused
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_group_is_made_found_tagged_and_listed(arm: Arm) -> None:
     made = arm.group(owner="me")

@@ -7,6 +7,8 @@ import pytest
 from tests.sandbox_arm.machines import body, machine, nic, os_disk
 from tests.sandbox_arm.support import GROUP, LOCATION, Arm, refused
 
+pytestmark = pytest.mark.slow
+
 CANONICAL = ("Canonical", "0001-com-ubuntu-server-jammy", "22_04-lts-gen2")
 
 

@@ -12,6 +12,8 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from tests.sandbox_arm.support import GROUP, Answer, Arm, refused
 
+pytestmark = pytest.mark.slow
+
 SUBSCRIPTIONS = "/subscriptions?api-version=2022-12-01"
 
 

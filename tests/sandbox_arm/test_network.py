@@ -6,6 +6,8 @@ import pytest
 
 from tests.sandbox_arm.support import GROUP, LOCATION, Arm, refused
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def group(arm: Arm) -> None:

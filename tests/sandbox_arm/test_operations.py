@@ -9,6 +9,8 @@ from azure.core.exceptions import HttpResponseError
 
 from tests.sandbox_arm.support import GROUP, LOCATION, Arm, refused
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = {"location": LOCATION, "sku": {"name": "Standard"}, "properties": {"publicIPAllocationMethod": "Static"}}
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sandbox_arm.machines import begin, machine, statuses
 from tests.sandbox_arm.support import GROUP, Arm, refused
+
+pytestmark = pytest.mark.slow
 
 
 def test_power_off_keeps_the_hardware_and_deallocate_gives_it_back(arm: Arm) -> None:

@@ -21,6 +21,8 @@ from gpucloud.sandbox.shared import Shared
 from tests.sandbox_arm.machines import machine, statuses
 from tests.sandbox_arm.support import GROUP, LOCATION, Answer, Arm
 
+pytestmark = pytest.mark.slow
+
 VERSION = "2018-09-15"
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
 

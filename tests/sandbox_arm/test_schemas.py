@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sandbox_arm import generate_schemas
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_schemas_are_those_of_the_installed_sdks() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.sandbox_arm.machines import T4
 from tests.sandbox_arm.support import Arm, refused
+
+pytestmark = pytest.mark.slow
 
 
 def listed(arm: Arm, location: str = "eastus") -> dict[str, Any]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.sandbox_arm.machines import machine
 from tests.sandbox_arm.support import GROUP, Arm, refused
+
+pytestmark = pytest.mark.slow
 
 
 def usages(arm: Arm, location: str = "eastus") -> dict[str, Any]:

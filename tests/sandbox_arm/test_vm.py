@@ -9,6 +9,8 @@ import pytest
 from tests.sandbox_arm.machines import T4, begin, body, machine, nic, os_disk, statuses
 from tests.sandbox_arm.support import GROUP, Arm, refused
 
+pytestmark = pytest.mark.slow
+
 PATH = f"/resourceGroups/{GROUP}/providers/Microsoft.Compute/virtualMachines"
 
 

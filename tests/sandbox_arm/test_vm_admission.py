@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sandbox_arm.machines import T4, begin, machine, statuses
 from tests.sandbox_arm.support import GROUP, Arm, refused
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_familys_quota_holds_whatever_the_scenarios_spelling(arm: Arm) -> None:

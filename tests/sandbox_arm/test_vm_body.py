@@ -10,6 +10,8 @@ import pytest
 from tests.sandbox_arm.machines import JAMMY, KEY, body, machine, nic, os_disk
 from tests.sandbox_arm.support import GROUP, Arm, refused
 
+pytestmark = pytest.mark.slow
+
 PROFILE = body("")["properties"]["osProfile"]
 LINUX = PROFILE["linuxConfiguration"]
 TRUSTED = {"securityType": "TrustedLaunch", "uefiSettings": {"secureBootEnabled": True, "vTpmEnabled": True}}

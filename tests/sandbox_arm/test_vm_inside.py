@@ -5,8 +5,12 @@ from __future__ import annotations
 import ssl
 import urllib.request
 
+import pytest
+
 from tests.sandbox_arm.machines import machine
 from tests.sandbox_arm.support import GROUP, Arm, refused
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_console_log_has_an_address_that_needs_no_token(arm: Arm) -> None:
