@@ -86,9 +86,9 @@ def test_a_machine_on_its_way_out_is_left_to_go(world: World, aws: Leaving) -> N
 
 
 def test_a_machine_started_after_its_end_gets_ten_minutes_for_an_extend(world: World, aws: Leaving) -> None:
-    aws.add("box", expires_at=YESTERDAY, launched_at=NOW - timedelta(minutes=9))
+    aws.add("box", expires_at=YESTERDAY, launched_at=datetime.now(UTC) - timedelta(minutes=9))
     assert found(world) == []
-    aws.add("box", expires_at=YESTERDAY, launched_at=NOW - timedelta(minutes=11))
+    aws.add("box", expires_at=YESTERDAY, launched_at=datetime.now(UTC) - timedelta(minutes=11))
     assert found(world) == [(Kind.EXPIRED, "r-box")]
 
 
