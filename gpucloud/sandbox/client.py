@@ -69,16 +69,16 @@ def ensure(scenario: str | None, state_dir: Path) -> SandboxInfo:
 
 
 def status(state_dir: Path) -> SandboxInfo | None:
-    """The daemon of `state_dir`, or None when none runs."""
+    """The daemon of `state_dir`, or None when none runs. Raises ConfigError if another version's does."""
     if not (state_dir / "daemon.json").exists():
         return None
-    info = _read(state_dir)
+    said = json.loads((state_dir / "daemon.json").read_text())
     try:
-        health = _get(info.endpoint, "health")
+        health = _get(said["endpoint"], "health")
     except (urllib.error.URLError, OSError):
         return None
     # Another program may have taken the port of a daemon that is gone.
-    return info if health.get("pid") == info.pid else None
+    return _read(state_dir) if health.get("pid") == said["pid"] else None
 
 
 def stop(state_dir: Path) -> bool:
@@ -193,8 +193,13 @@ def _tail(state_dir: Path) -> str:
 
 
 def _read(state_dir: Path) -> SandboxInfo:
+    """What the daemon said of itself. Raises ConfigError if it is another version's, which says other things."""
     document = json.loads((state_dir / "daemon.json").read_text())
-    return SandboxInfo(**{**document, "state_dir": state_dir})
+    try:
+        return SandboxInfo(**{**document, "state_dir": state_dir})
+    except TypeError as exc:
+        why = "it was started by another version of gpucloud"
+        raise ConfigError("the sandbox that runs cannot be used", why, f"`kill {document['pid']}`") from exc
 
 
 # The daemon is on loopback: a proxy from the environment must not come between.

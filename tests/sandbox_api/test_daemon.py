@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -112,6 +113,20 @@ def test_a_stale_file_of_a_dead_daemon_is_no_daemon(state: Path) -> None:
     assert client.status(state) is None
     assert not client.stop(state)
     (state / "daemon.json").unlink()
+
+
+def test_a_daemon_of_another_version_is_named_with_its_end(state: Path) -> None:
+    info = client.ensure("api-only", state)
+    found_by = state / "daemon.json"
+    said = json.loads(found_by.read_text())
+    del said["azure_endpoint"]
+    found_by.write_text(json.dumps(said))
+    with pytest.raises(ConfigError, match="another version") as caught:
+        client.ensure(None, state)
+    assert caught.value.remedy == f"`kill {info.pid}`"
+    os.kill(info.pid, signal.SIGKILL)
+    gone = Waiter(first=0.05).until(lambda: client.status(state) is None, 10)
+    assert gone
 
 
 def test_a_daemon_whose_directory_is_deleted_ends_by_itself(state: Path) -> None:
