@@ -251,6 +251,9 @@ def test_terminate_can_be_repeated(cloud: Cloud) -> None:
     provider.terminate(machine_id)
     provider.terminate(machine_id)
     cloud.provider().terminate(machine_id)
+    gone = SOON.until(lambda: not provider.list(), 10)
+    assert gone
+    provider.terminate(machine_id)
 
 
 def test_deleting_every_resource_of_a_run_leaves_nothing(cloud: Cloud) -> None:
